@@ -1,0 +1,29 @@
+# Sourced by every script: where builds and tools live, and which Rust toolchain serves them.
+# Nothing is kept in the clone itself, so that a second clone reuses what the first one built.
+
+set -euo pipefail
+
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+CACHE="${STREAMLINEHUB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/streamlinehub}"
+TOOLS="$CACHE/tools"
+DEBIAN_TOOLCHAIN="streamlinehub-debian"
+
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$CACHE/target}"
+export PATH="$TOOLS/bin:$ROOT/node_modules/.bin:$HOME/.cargo/bin:$PATH"
+export CARGO_TERM_PROGRESS_WHEN="${CARGO_TERM_PROGRESS_WHEN:-auto}"
+mkdir -p "$TOOLS/bin"
+
+# Debian's compiler is used only where rustup could not supply the wasm target (see scripts/setup.sh).
+# It does not link with lld by itself as rustup's does, so it is told to: half the link time.
+if [ -f "$TOOLS/use-debian-toolchain" ]; then
+  export RUSTUP_TOOLCHAIN="$DEBIAN_TOOLCHAIN"
+  export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C link-arg=-B$TOOLS/lld -C link-arg=-fuse-ld=lld"
+fi
+
+say() { printf '\033[1m== %s\033[0m\n' "$*" >&2; }
+fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+# The version of a crate as Cargo.lock pins it.
+locked_version() {
+  awk -v name="\"$1\"" '$1 == "name" && $3 == name { getline; gsub(/"/, "", $3); print $3; exit }' "$ROOT/Cargo.lock"
+}
