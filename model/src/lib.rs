@@ -1,1 +1,22 @@
+//! Plain data shared by every part of StreamlineHub, in the browser and on the server alike.
+//!
+//! Nothing here performs I/O. `app`, `etl` and `server` depend on this crate; it depends on none of them.
+//!
+//! * [`topic`]: the Kafka topics and the lake tables that belong to them
+//! * [`event`]: what an event looks like on the wire, and how strictly it is read
+//! * [`money`]: decimal amounts, never floats
+//! * [`metric`]: the metric catalogue: every number the product shows, defined once
+//! * [`query`]: questions to the catalogue and their answers
+//! * [`range`]: the time range of a view, as it stands in its URL
+//! * [`overview`], [`pipeline`], [`live`], [`health`]: what the pages and the API answer
 
+pub mod event;
+pub mod health;
+pub mod live;
+pub mod metric;
+pub mod money;
+pub mod overview;
+pub mod pipeline;
+pub mod query;
+pub mod range;
+pub mod topic;

@@ -1,0 +1,261 @@
+//! The metric catalogue: every number the product shows, defined once. The pages, the API, the alerts and the docs read it.
+
+use serde::{Deserialize, Serialize};
+
+/// A Gold table. All have a column `hour` (start of the hour, UTC) and are partitioned by `date` (the day of that hour).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GoldTable {
+    /// One row per hour, store and payment method.
+    SalesHourly,
+    /// One row per hour and product.
+    ProductHourly,
+    /// One row per hour and customer.
+    CustomerHourly,
+    /// One row per hour, topic and event type.
+    EventsHourly,
+}
+
+impl GoldTable {
+    pub const ALL: [GoldTable; 4] =
+        [GoldTable::SalesHourly, GoldTable::ProductHourly, GoldTable::CustomerHourly, GoldTable::EventsHourly];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            GoldTable::SalesHourly => "sales_hourly",
+            GoldTable::ProductHourly => "product_hourly",
+            GoldTable::CustomerHourly => "customer_hourly",
+            GoldTable::EventsHourly => "events_hourly",
+        }
+    }
+
+    /// The dimensions by which its rows can be split.
+    pub fn dimensions(self) -> &'static [Dimension] {
+        match self {
+            GoldTable::SalesHourly => &[Dimension::Store, Dimension::Payment],
+            GoldTable::ProductHourly => {
+                &[Dimension::Product, Dimension::Department, Dimension::Category, Dimension::Brand]
+            }
+            GoldTable::CustomerHourly => &[Dimension::Customer],
+            GoldTable::EventsHourly => &[Dimension::Topic, Dimension::EventType],
+        }
+    }
+}
+
+/// Something a metric can be split by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dimension {
+    Store,
+    Payment,
+    Product,
+    Department,
+    Category,
+    Brand,
+    Customer,
+    Topic,
+    EventType,
+}
+
+impl Dimension {
+    pub const ALL: [Dimension; 9] = [
+        Dimension::Store,
+        Dimension::Payment,
+        Dimension::Product,
+        Dimension::Department,
+        Dimension::Category,
+        Dimension::Brand,
+        Dimension::Customer,
+        Dimension::Topic,
+        Dimension::EventType,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Dimension::Store => "store",
+            Dimension::Payment => "payment",
+            Dimension::Product => "product",
+            Dimension::Department => "department",
+            Dimension::Category => "category",
+            Dimension::Brand => "brand",
+            Dimension::Customer => "customer",
+            Dimension::Topic => "topic",
+            Dimension::EventType => "event_type",
+        }
+    }
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Dimension::Store => "Store",
+            Dimension::Payment => "Payment method",
+            Dimension::Product => "Product",
+            Dimension::Department => "Department",
+            Dimension::Category => "Category",
+            Dimension::Brand => "Brand",
+            Dimension::Customer => "Customer",
+            Dimension::Topic => "Topic",
+            Dimension::EventType => "Event type",
+        }
+    }
+
+    /// The column that holds it: of the Gold table itself, or of Silver's products, which Gold's `product_id` names.
+    /// Products are joined when a question is asked and not when Gold is written: a product that is described late,
+    /// or described anew, is then right for its whole past.
+    pub fn column(self) -> &'static str {
+        match self {
+            Dimension::Store => "store_id",
+            Dimension::Payment => "payment_method",
+            Dimension::Product => "product_id",
+            Dimension::Department => "department",
+            Dimension::Category => "category",
+            Dimension::Brand => "brand",
+            Dimension::Customer => "customer_id",
+            Dimension::Topic => "topic",
+            Dimension::EventType => "event_type",
+        }
+    }
+
+    /// Whether it is a column of Silver's products.
+    pub fn of_product(self) -> bool {
+        matches!(self, Dimension::Department | Dimension::Category | Dimension::Brand)
+    }
+
+    pub fn from_name(name: &str) -> Option<Dimension> {
+        Dimension::ALL.into_iter().find(|dimension| dimension.name() == name)
+    }
+}
+
+/// How a value is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// An amount in the currency of the data.
+    Money,
+    /// A number of things.
+    Count,
+}
+
+/// One way of computing a metric: an aggregate over a Gold table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Source {
+    pub table: GoldTable,
+    /// An SQL aggregate over the table's columns.
+    pub expression: &'static str,
+}
+
+/// A number the product shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Metric {
+    /// Its name in the API and in URLs.
+    pub name: &'static str,
+    /// Its name on a page.
+    pub label: &'static str,
+    pub unit: Unit,
+    pub description: &'static str,
+    /// Where it comes from, the preferred table first. All sources agree wherever both can answer.
+    pub sources: &'static [Source],
+}
+
+impl Metric {
+    /// The first source that can be split by the dimension, or the preferred one where no split is asked for.
+    pub fn source(&self, split: Option<Dimension>) -> Option<Source> {
+        self.sources.iter().copied().find(|source| split.is_none_or(|dimension| source.table.dimensions().contains(&dimension)))
+    }
+
+    /// Every dimension it can be split by.
+    pub fn dimensions(&self) -> impl Iterator<Item = Dimension> {
+        self.sources.iter().flat_map(|source| source.table.dimensions()).copied()
+    }
+}
+
+const fn sales(expression: &'static str) -> Source {
+    Source { table: GoldTable::SalesHourly, expression }
+}
+const fn products(expression: &'static str) -> Source {
+    Source { table: GoldTable::ProductHourly, expression }
+}
+const fn customers(expression: &'static str) -> Source {
+    Source { table: GoldTable::CustomerHourly, expression }
+}
+
+/// The catalogue, in the order in which pages list it.
+pub const METRICS: [Metric; 8] = [
+    Metric {
+        name: "revenue",
+        label: "Revenue",
+        unit: Unit::Money,
+        description: "What customers paid, discounts already taken off.",
+        sources: &[sales("sum(revenue)"), products("sum(revenue)"), customers("sum(revenue)")],
+    },
+    Metric {
+        name: "orders",
+        label: "Orders",
+        unit: Unit::Count,
+        description: "Completed transactions.",
+        sources: &[sales("sum(orders)"), customers("sum(orders)")],
+    },
+    Metric {
+        name: "average_order_value",
+        label: "Average order value",
+        unit: Unit::Money,
+        description: "Revenue divided by orders.",
+        sources: &[sales("sum(revenue) / sum(orders)"), customers("sum(revenue) / sum(orders)")],
+    },
+    Metric {
+        name: "units",
+        label: "Units",
+        unit: Unit::Count,
+        description: "Quantity sold, over all order lines. Fuel is counted as the till counts it.",
+        sources: &[sales("sum(units)"), products("sum(units)"), customers("sum(units)")],
+    },
+    Metric {
+        name: "discounts",
+        label: "Discounts",
+        unit: Unit::Money,
+        description: "Taken off list prices by offers and coupons.",
+        sources: &[sales("sum(discount)"), products("sum(discount)"), customers("sum(discount)")],
+    },
+    Metric {
+        name: "active_customers",
+        label: "Active customers",
+        unit: Unit::Count,
+        description: "Different customers with at least one order.",
+        sources: &[customers("count(DISTINCT customer_id)")],
+    },
+    Metric {
+        name: "lines",
+        label: "Order lines",
+        unit: Unit::Count,
+        description: "Lines of completed transactions.",
+        sources: &[sales("sum(lines)"), products("sum(lines)"), customers("sum(lines)")],
+    },
+    Metric {
+        name: "events",
+        label: "Events",
+        unit: Unit::Count,
+        description: "Events of every topic, each counted once, by the time at which they occurred.",
+        sources: &[Source { table: GoldTable::EventsHourly, expression: "sum(events)" }],
+    },
+];
+
+/// The metric of this name.
+pub fn find(name: &str) -> Option<&'static Metric> {
+    METRICS.iter().find(|metric| metric.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_can_be_found_and_has_a_source() {
+        for metric in &METRICS {
+            assert_eq!(find(metric.name), Some(metric));
+            assert!(metric.source(None).is_some());
+            for dimension in metric.dimensions() {
+                assert!(metric.source(Some(dimension)).is_some(), "{} by {}", metric.name, dimension.name());
+            }
+        }
+        assert_eq!(find("revenue").and_then(|metric| metric.source(Some(Dimension::Topic))), None);
+    }
+}
