@@ -1,1 +1,84 @@
+//! The dashboard: pages, components and charts, and the signatures of the server functions behind them.
+//!
+//! The larger components end with `into_any`, and the recursion limit is raised: the type of a page names every element in
+//! it, which is soon too deep for the compiler.
+//!
+//! Rendered on the server (feature `ssr`) and brought to life in the browser (feature `hydrate`). What the pages need of
+//! the server is asked through [`ports`]; nothing here knows how it is answered.
 
+#![recursion_limit = "256"]
+#![allow(unreachable_pub, reason = "the component macro makes the properties of every component public")]
+
+pub mod api;
+mod charts;
+mod components;
+mod format;
+mod layout;
+mod live;
+mod pages;
+pub mod ports;
+pub mod problem;
+mod refresh;
+
+use leptos::prelude::*;
+use leptos_meta::{HashedStylesheet, Link, Meta, MetaTags, Title, provide_meta_context};
+use leptos_router::{
+    SsrMode,
+    components::{Route, Router, Routes},
+    path,
+};
+
+use crate::{
+    layout::Layout,
+    live::provide_live_feed,
+    pages::{not_found::NotFound, overview::OverviewPage, pipeline::PipelinePage},
+};
+
+/// The HTML document around the app. Only the server renders it.
+pub fn shell(options: LeptosOptions) -> impl IntoView {
+    view! {
+        <!DOCTYPE html>
+        <html lang="en">
+            <head>
+                <meta charset="utf-8" />
+                <meta name="viewport" content="width=device-width, initial-scale=1" />
+                <meta name="color-scheme" content="light dark" />
+                <HashedStylesheet options=options.clone() id="streamlinehub" />
+                <AutoReload options=options.clone() />
+                <HydrationScripts options />
+                <MetaTags />
+            </head>
+            <body>
+                <App />
+            </body>
+        </html>
+    }
+}
+
+#[component]
+pub fn App() -> impl IntoView {
+    provide_meta_context();
+    provide_live_feed();
+    view! {
+        <Title formatter=|page: String| if page.is_empty() { "StreamlineHub".to_owned() } else { format!("{page} · StreamlineHub") } />
+        <Meta name="description" content="Event streams from Kafka, kept in an open lakehouse, shown live and over time." />
+        <Link rel="icon" href="/favicon.svg" type_="image/svg+xml" />
+        <Router>
+            <Layout>
+                <Routes fallback=NotFound>
+                    // Every page is complete in the HTML, so that it can be read with JavaScript off.
+                    <Route path=path!("/") view=OverviewPage ssr=SsrMode::Async />
+                    <Route path=path!("/pipeline") view=PipelinePage ssr=SsrMode::Async />
+                </Routes>
+            </Layout>
+        </Router>
+    }
+}
+
+/// Brings a rendered page to life. The browser calls it once, when the module has loaded.
+#[cfg(feature = "hydrate")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub fn hydrate() {
+    console_error_panic_hook::set_once();
+    hydrate_body(App);
+}

@@ -1,1 +1,30 @@
+//! The pipeline from Kafka to Gold, as a straight line that [`pipeline`] wires:
+//!
+//! ```text
+//! producers -> Kafka topic -> consume -> Redis buffer -> Bronze -> Silver -> Gold
+//!                                            |              |
+//!                                       live metrics   dead letters
+//! ```
+//!
+//! * [`ingest`]: Kafka to Bronze, by way of Redis
+//! * [`silver`], [`gold`]: the layers above, each from the new rows of the one below
+//! * [`lake`]: the layout of the tables, and how they are read and committed to
+//! * [`live`]: what the stages count, published through Redis
+//! * [`progress`]: how far the layers are behind Kafka
+//! * [`maintenance`]: keeps the tables' files few and their logs short
+//! * [`produce`]: events for demonstration, tests and benchmarks
+//! * [`embedded`]: the services that are started where none are named
+//! * [`settings`]: every setting
 
+pub mod embedded;
+pub mod gold;
+pub mod ingest;
+pub mod kafka;
+pub mod lake;
+pub mod live;
+pub mod maintenance;
+pub mod pipeline;
+pub mod produce;
+pub mod progress;
+pub mod settings;
+pub mod silver;

@@ -23,7 +23,7 @@ pub const COUPON_REDEEMED: &str = "coupon.redeemed";
 pub const MAX_NAME_BYTES: usize = 256;
 
 /// What every event has. Bronze looks at nothing else.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Envelope<'a> {
     /// Names the event for ever: a second event with the same id is a duplicate and dropped in Silver.
     pub event_id: Uuid,
@@ -34,15 +34,27 @@ pub struct Envelope<'a> {
     #[serde(deserialize_with = "instant")]
     pub occurred_at: DateTime<Utc>,
     #[serde(default, borrow, deserialize_with = "optional_name")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub customer_id: Option<Cow<'a, str>>,
+    #[serde(default, borrow, deserialize_with = "optional_name")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<Cow<'a, str>>,
+    #[serde(default, borrow, deserialize_with = "optional_name")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<Cow<'a, str>>,
+    /// Anything else the producer wants to say, kept as JSON text.
+    #[serde(default, borrow)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub properties: Option<&'a RawValue>,
 }
 
 /// A message of the transaction topic.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Transaction<'a> {
     #[serde(borrow, deserialize_with = "name")]
     pub transaction_id: Cow<'a, str>,
     #[serde(default, borrow, deserialize_with = "optional_name")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub store_id: Option<Cow<'a, str>>,
     /// What the customer paid, discounts already taken off.
     #[serde(deserialize_with = "money::required")]
@@ -54,17 +66,16 @@ pub struct Transaction<'a> {
     #[serde(borrow, deserialize_with = "currency")]
     pub currency: Cow<'a, str>,
     #[serde(default, borrow, deserialize_with = "optional_name")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub payment_method: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
     pub coupon_codes: Vec<Cow<'a, str>>,
     #[serde(borrow)]
     pub lines: Vec<TransactionLine<'a>>,
-    #[serde(default, borrow)]
-    pub properties: Option<&'a RawValue>,
 }
 
 /// One product of a basket.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct TransactionLine<'a> {
     #[serde(borrow, deserialize_with = "name")]
     pub product_id: Cow<'a, str>,
@@ -72,6 +83,7 @@ pub struct TransactionLine<'a> {
     pub quantity: Decimal,
     /// Price of one before discounts; absent where it cannot be said (a quantity of zero).
     #[serde(default, deserialize_with = "money::optional")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub unit_price: Option<Decimal>,
     /// What the customer paid for the line.
     #[serde(deserialize_with = "money::required")]
@@ -85,76 +97,82 @@ pub struct TransactionLine<'a> {
 }
 
 /// A message of the customer topic: what is known of the customer from then on.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Customer<'a> {
     #[serde(borrow, deserialize_with = "name")]
     pub customer_id: Cow<'a, str>,
     #[serde(default, borrow)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub age: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub income: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub home_ownership: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub marital_status: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub household_size: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub household_composition: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kids_count: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub segment: Option<Cow<'a, str>>,
     #[serde(default, deserialize_with = "money::optional")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub lifetime_value: Option<Decimal>,
     /// Between 0 and 1.
     #[serde(default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub churn_probability: Option<f64>,
-    #[serde(default, borrow)]
-    pub properties: Option<&'a RawValue>,
 }
 
 /// A message of the product topic: what is known of the product from then on.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Product<'a> {
     #[serde(borrow, deserialize_with = "name")]
     pub product_id: Cow<'a, str>,
     #[serde(default, borrow)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub department: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub category: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub product_type: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub brand: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub manufacturer_id: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub package_size: Option<Cow<'a, str>>,
     #[serde(default, deserialize_with = "money::optional")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub price: Option<Decimal>,
     #[serde(default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub inventory: Option<i64>,
     /// Stars, 0 to 5.
     #[serde(default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rating: Option<f64>,
     #[serde(default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub recommendation_score: Option<f64>,
-    #[serde(default, borrow)]
-    pub properties: Option<&'a RawValue>,
-}
-
-/// What an event of any topic may say about its session.
-#[derive(Debug, Deserialize)]
-pub struct Context<'a> {
-    #[serde(default, borrow, deserialize_with = "optional_name")]
-    pub session_id: Option<Cow<'a, str>>,
-    #[serde(default, borrow, deserialize_with = "optional_name")]
-    pub device: Option<Cow<'a, str>>,
-    #[serde(default, borrow)]
-    pub properties: Option<&'a RawValue>,
 }
 
 /// An identifier or a name: 1 to [`MAX_NAME_BYTES`] bytes, no control characters.

@@ -1,1 +1,24 @@
+//! The web process: pages, API and live streams over the lake, and the pipeline beside them.
+//!
+//! * [`startup`]: the wiring, and the order in which things come up and go down
+//! * [`routes`]: everything that HTTP offers; [`security`] and [`problem`] belong to it
+//! * [`dashboard`]: answers the pages, with [`overview`], [`pipeline_view`], [`live`] and [`health`]
+//! * [`warehouse`]: the Gold tables in memory; [`delta`] reads the tables from the lake
+//! * [`probes`]: how the parts are looked at for [`health`]
+//! * [`store`]: what is kept in PostgreSQL
+//! * [`replay`]: loads the demo data once
 
+pub mod dashboard;
+pub mod delta;
+pub mod health;
+pub mod live;
+pub mod overview;
+pub mod pipeline_view;
+pub mod probes;
+pub mod problem;
+pub mod replay;
+pub mod routes;
+pub mod security;
+pub mod startup;
+pub mod store;
+pub mod warehouse;

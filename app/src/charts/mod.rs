@@ -1,0 +1,111 @@
+//! Charts: options built in Rust, drawn by Apache ECharts once the page is alive, and readable without it.
+
+mod bridge;
+pub mod plot;
+pub mod ranking;
+pub mod revenue;
+
+use charming::Chart;
+use leptos::{html::Div, prelude::*, task::spawn_local};
+
+use crate::components::icon::{Icon, Shape};
+
+/// A chart, a drawing by the server in its place until the chart is there, and its numbers as a table.
+#[component]
+pub fn Figure(
+    title: &'static str,
+    /// Unique on the page.
+    id: &'static str,
+    /// What is drawn. It is put together in the browser only.
+    option: impl Fn() -> Chart + Send + Sync + 'static,
+    /// In the place of the chart, where it cannot be drawn.
+    fallback: impl IntoView + 'static,
+    /// The numbers that are drawn.
+    children: Children,
+) -> impl IntoView {
+    let element = NodeRef::<Div>::new();
+    let state = mount(element, option);
+    let title_id = format!("{id}-title");
+    let labelled_by = title_id.clone();
+    view! {
+        <figure class="panel figure" id=id aria-labelledby=labelled_by>
+            <figcaption class="panel-title" id=title_id>
+                {title}
+            </figcaption>
+            <div class="chart" data-state=move || state.get().name()>
+                <div class="chart-canvas" node_ref=element role="img" aria-label=format!("{title}. The data are in the table below.")></div>
+                <div class="chart-fallback">{fallback}</div>
+            </div>
+            {move || {
+                (state.get() == Drawing::Failed)
+                    .then(|| {
+                        view! {
+                            <p class="chart-message" role="status">
+                                <Icon shape=Shape::Info />
+                                "The interactive chart could not be loaded. The drawing and the table show the same numbers."
+                            </p>
+                        }
+                    })
+            }}
+            <details class="data">
+                <summary>"Show the data"</summary>
+                <div class="table-scroll" tabindex="0" role="region" aria-label=format!("{title}: data")>
+                    {children()}
+                </div>
+            </details>
+        </figure>
+    }
+    .into_any()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Drawing {
+    /// The server's drawing is shown.
+    Waiting,
+    Ready,
+    Failed,
+}
+
+impl Drawing {
+    fn name(self) -> &'static str {
+        match self {
+            Drawing::Waiting => "waiting",
+            Drawing::Ready => "ready",
+            Drawing::Failed => "failed",
+        }
+    }
+}
+
+/// Draws into the element as soon as it and the library are there, again whenever the option changes, and cleans up.
+fn mount(element: NodeRef<Div>, option: impl Fn() -> Chart + Send + Sync + 'static) -> RwSignal<Drawing> {
+    let state = RwSignal::new(Drawing::Waiting);
+    let drawn = StoredValue::new_local(None::<bridge::Drawn>);
+    let json = Memo::new(move |_| serde_json::to_string(&option()).unwrap_or_default());
+    // Effects run in the browser only.
+    Effect::new(move || {
+        let Some(element) = element.get() else { return };
+        spawn_local(async move {
+            let mounted = bridge::mount(&element, || json.try_get_untracked()).await;
+            // The page may be gone by now; then nothing keeps the chart, and dropping it disposes of it.
+            match mounted {
+                Ok(chart) => {
+                    let homeless = drawn.try_update_value(|drawn| *drawn = Some(chart)).is_none();
+                    if !homeless {
+                        state.set(Drawing::Ready);
+                    }
+                }
+                Err(_) => _ = state.try_set(Drawing::Failed),
+            }
+        });
+    });
+    Effect::new(move || {
+        let json = json.get();
+        drawn.with_value(|drawn| {
+            if let Some(drawn) = drawn {
+                drawn.update(&json);
+            }
+        });
+    });
+    on_cleanup(move || _ = drawn.try_update_value(Option::take));
+    state
+}

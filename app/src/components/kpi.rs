@@ -1,0 +1,63 @@
+//! A card: a number, its change against the time before, and its course.
+
+use leptos::prelude::*;
+use model::{metric, overview::Kpi};
+use rust_decimal::Decimal;
+
+use crate::{components::sparkline::Sparkline, format};
+
+#[component]
+pub fn KpiCard(kpi: Kpi) -> impl IntoView {
+    let catalogued = metric::find(&kpi.metric);
+    let label = catalogued.map_or(kpi.metric.clone(), |metric| metric.label.to_owned());
+    let description = catalogued.map(|metric| metric.description);
+    let unit = catalogued.map_or(metric::Unit::Count, |metric| metric.unit);
+    let written = kpi.value.map_or_else(|| "No data".to_owned(), |value| format::by_unit(unit, value));
+    let change = kpi.change_percent();
+    let before = kpi.previous.map(|previous| format!("{} in the period before", format::by_unit(unit, previous)));
+    view! {
+        <article class="panel kpi" data-metric=kpi.metric.clone()>
+            <h3 class="kpi-label" title=description>
+                {label}
+            </h3>
+            <p class="kpi-value" class:kpi-value-none=kpi.value.is_none()>
+                {written}
+            </p>
+            <p class="kpi-change" data-direction=direction(change) title=before>
+                {match change {
+                    Some(change) => view! { <Change change /> }.into_any(),
+                    None => "No earlier data".into_any(),
+                }}
+            </p>
+            <Sparkline course=kpi.course />
+        </article>
+    }
+    .into_any()
+}
+
+fn direction(change: Option<Decimal>) -> &'static str {
+    match change {
+        Some(change) if change.round_dp(1).is_zero() => "same",
+        Some(change) if change.is_sign_negative() => "down",
+        Some(_) => "up",
+        None => "none",
+    }
+}
+
+#[component]
+fn Change(change: Decimal) -> impl IntoView {
+    let (arrow, words) = match direction(Some(change)) {
+        "up" => ("▲", "more than in the period before"),
+        "down" => ("▼", "less than in the period before"),
+        _ => ("●", "as much as in the period before"),
+    };
+    view! {
+        <span aria-hidden="true">{arrow}</span>
+        " "
+        {format::percent(change)}
+        <span class="visually-hidden">" " {words}</span>
+        <span class="kpi-change-note" aria-hidden="true">
+            " vs before"
+        </span>
+    }
+}

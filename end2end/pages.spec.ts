@@ -1,0 +1,50 @@
+// What holds for every page.
+
+import AxeBuilder from "@axe-core/playwright";
+import { expect, hasScripts, open, test } from "./support";
+
+const PAGES = ["/?range=1y", "/?range=24h", "/?range=fortnight", "/?from=1999-01-01&to=1999-01-31", "/pipeline"];
+
+for (const path of PAGES) {
+  for (const colorScheme of ["light", "dark"] as const) {
+    test(`${path} is accessible in ${colorScheme} colours`, async ({ page }) => {
+      test.skip(!hasScripts(), "the checker is itself a script; the markup is the same");
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      await open(page, path);
+      const { violations } = await new AxeBuilder({ page }).analyze();
+      const grave = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+      expect(grave.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" | ")}`)).toEqual([]);
+    });
+  }
+
+  test(`${path} needs no horizontal scrolling`, async ({ page }) => {
+    await open(page, path);
+    const main = page.locator("main");
+    await expect(main.getByRole("heading", { level: 1 })).toBeVisible();
+    const box = await page.locator(".layout").boundingBox();
+    expect(box?.width).toBeLessThanOrEqual(page.viewportSize()?.width ?? 0);
+    if (hasScripts()) {
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      expect(overflow).toBe(0);
+    }
+  });
+}
+
+test("an unknown address is answered with 404 and a way back", async ({ page, watched }) => {
+  watched.expected.push(/status of 404/);
+  const response = await open(page, "/nowhere/at/all");
+  expect(response?.status()).toBe(404);
+  await expect(page.getByRole("heading", { name: "Page not found" })).toBeVisible();
+  await page.getByRole("link", { name: "To the overview" }).click();
+  await expect(page.getByRole("heading", { name: "Overview", level: 1 })).toBeVisible();
+});
+
+test("the keyboard reaches the content first", async ({ page }) => {
+  await open(page, "/");
+  await page.keyboard.press("Tab");
+  const skip = page.getByRole("link", { name: "Skip to the content" });
+  await expect(skip).toBeFocused();
+  await expect(skip).toBeInViewport();
+  await page.keyboard.press("Enter");
+  await expect(page.locator("main")).toBeFocused();
+});

@@ -1,0 +1,329 @@
+//! From Silver to Gold: hourly sums, kept up to date from the new Silver rows alone.
+//!
+//! Every measure is a sum or a count, so a batch of new rows is aggregated by itself and added to what Gold has for the
+//! touched dates; only those dates' files are replaced. Each table records in the same commit the Silver version that it has
+//! consumed, so a batch is added once. What needs to count different things, such as active customers, keeps them apart
+//! (one row per hour and customer) and counts when it is asked.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use deltalake::{
+    arrow::{
+        array::{ArrayRef, AsArray, Date32Array, RecordBatch},
+        compute::cast,
+        datatypes::{DataType, Date32Type, Int64Type, Schema, SchemaRef, TimestampMicrosecondType},
+    },
+    datafusion::{datasource::MemTable, prelude::{SessionConfig, SessionContext}},
+};
+use model::topic::Topic;
+use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, error, info_span};
+
+use crate::{
+    lake::{
+        Lake, LakeTable, TableSpec, schema,
+        table::{Change, Position},
+    },
+    live::WorkerStats,
+    settings::Settings,
+};
+
+const POLL: Duration = Duration::from_secs(2);
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How a Gold table comes from a Silver table.
+struct GoldSpec {
+    spec: &'static LazyLock<TableSpec>,
+    source: &'static LazyLock<TableSpec>,
+    /// The Silver columns that are read.
+    reads: &'static [&'static str],
+    /// What tells rows apart, beside the hour: Gold column and expression over Silver.
+    dimensions: &'static [(&'static str, &'static str)],
+    /// What is added up: Gold column and aggregate over Silver.
+    measures: &'static [(&'static str, &'static str)],
+}
+
+const SALES: &[(&str, &str)] = &[
+    ("orders", "count(*)"),
+    ("lines", "sum(line_count)"),
+    ("units", "sum(units)"),
+    ("revenue", "sum(amount)"),
+    ("discount", "sum(discount)"),
+];
+
+static GOLD: [GoldSpec; 4] = [
+    GoldSpec {
+        spec: &schema::SALES_HOURLY,
+        source: &schema::TRANSACTIONS,
+        reads: &["occurred_at", "store_id", "payment_method", "amount", "discount", "units", "line_count", "kafka_time"],
+        dimensions: &[("store_id", "store_id"), ("payment_method", "payment_method")],
+        measures: SALES,
+    },
+    GoldSpec {
+        spec: &schema::CUSTOMER_HOURLY,
+        source: &schema::TRANSACTIONS,
+        reads: &["occurred_at", "customer_id", "amount", "discount", "units", "line_count", "kafka_time"],
+        dimensions: &[("customer_id", "customer_id")],
+        measures: SALES,
+    },
+    GoldSpec {
+        spec: &schema::PRODUCT_HOURLY,
+        source: &schema::TRANSACTION_LINES,
+        reads: &["occurred_at", "product_id", "quantity", "amount", "discount", "coupon_discount", "kafka_time"],
+        dimensions: &[("product_id", "product_id")],
+        measures: &[
+            ("lines", "count(*)"),
+            ("units", "sum(quantity)"),
+            ("revenue", "sum(amount)"),
+            ("discount", "sum(discount + coupon_discount)"),
+        ],
+    },
+    GoldSpec {
+        spec: &schema::EVENTS_HOURLY,
+        source: &schema::EVENTS,
+        reads: &["occurred_at", "topic", "event_type", "kafka_time"],
+        dimensions: &[("topic", "topic"), ("event_type", "event_type")],
+        measures: &[("events", "count(*)")],
+    },
+];
+
+/// Keeps every Gold table up to date.
+pub struct Gold {
+    settings: Arc<Settings>,
+    tables: Vec<GoldTable>,
+    stats: Arc<WorkerStats>,
+    /// Told after each round that committed something.
+    committed: watch::Sender<u64>,
+}
+
+struct GoldTable {
+    gold: &'static GoldSpec,
+    table: LakeTable,
+    source: LakeTable,
+}
+
+/// What a step took.
+struct Taken {
+    /// Rows by topic, where the table counts events.
+    events_by_topic: Vec<(String, u64)>,
+    /// Of the rows taken, microseconds since 1970.
+    oldest_kafka_time: Option<i64>,
+}
+
+impl Gold {
+    /// # Errors
+    /// When one of the tables cannot be opened.
+    pub async fn open(settings: Arc<Settings>, lake: &Lake, stats: Arc<WorkerStats>, committed: watch::Sender<u64>) -> Result<Gold> {
+        let mut tables = Vec::new();
+        for gold in &GOLD {
+            tables.push(GoldTable { gold, table: lake.table(gold.spec).await?, source: lake.table(gold.source).await? });
+        }
+        Ok(Gold { settings, tables, stats, committed })
+    }
+
+    /// Runs until it is told to stop. The last rows are taken with [`Gold::drain`].
+    pub async fn run(&mut self, mut news: watch::Receiver<u64>, stop: &CancellationToken) {
+        let interval = Duration::from_millis(self.settings.gold.min_interval_ms);
+        while !stop.is_cancelled() {
+            let began = Instant::now();
+            news.mark_unchanged();
+            if let Err(error) = self.round().await {
+                self.failed(&error).await;
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep_until(began + interval) => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                _ = news.changed() => {}
+                () = tokio::time::sleep_until(began + POLL.max(interval)) => {}
+            }
+        }
+    }
+
+    /// Takes all that is in Silver.
+    ///
+    /// # Errors
+    /// When a step fails; nothing is lost, the next start goes on from there.
+    pub async fn drain(&mut self) -> Result<()> {
+        while self.round().await? {}
+        Ok(())
+    }
+
+    async fn failed(&mut self, error: &anyhow::Error) {
+        error!(error = format!("{error:#}"), "a Gold batch failed and is tried again");
+        for topic in Topic::ALL {
+            self.stats.topic(topic).gold.failed(&format!("{error:#}"));
+        }
+        for table in &mut self.tables {
+            let _ = table.table.refresh().await;
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+
+    /// Takes one batch for each table; false when there was none.
+    async fn round(&mut self) -> Result<bool> {
+        let mut any = false;
+        let mut oldest: Option<i64> = None;
+        for table in &mut self.tables {
+            let began = Instant::now();
+            let span = info_span!("gold", table = table.gold.spec.name);
+            let Some(taken) = table.step(self.settings.gold.batch_rows).instrument(span).await? else { continue };
+            any = true;
+            oldest = oldest.into_iter().chain(taken.oldest_kafka_time).min();
+            for (topic, events) in taken.events_by_topic {
+                let Some(topic) = Topic::from_name(&topic) else { continue };
+                let stats = self.stats.topic(topic);
+                stats.gold.events(events);
+                stats.gold.batch(events, began.elapsed());
+            }
+        }
+        if let Some(oldest) = oldest {
+            self.stats.gold_committed(oldest);
+            self.committed.send_modify(|count| *count += 1);
+        }
+        Ok(any)
+    }
+}
+
+impl GoldTable {
+    /// Takes one batch of Silver versions; `None` when there is none.
+    async fn step(&mut self, batch_rows: u64) -> Result<Option<Taken>> {
+        self.source.refresh().await?;
+        let source = self.source.source_name();
+        let position = self.table.position(&source).await?;
+        let changes = self.source.changes_since(position, batch_rows).await?;
+        let Some(last) = changes.last().map(|change| change.version) else { return Ok(None) };
+        let position = Position { source, at: last };
+        let mut rows = Vec::new();
+        for file in changes.iter().flat_map(|change: &Change| &change.files) {
+            rows.extend(self.source.read(file, self.gold.reads).await?);
+        }
+        rows.retain(|batch| batch.num_rows() > 0);
+        let mut taken = Taken { events_by_topic: Vec::new(), oldest_kafka_time: None };
+        if rows.is_empty() {
+            self.table.append(&[], &[position]).await?;
+            return Ok(Some(taken));
+        }
+        taken.oldest_kafka_time = rows.iter().filter_map(|batch| deltalake::arrow::compute::min(batch["kafka_time"].as_primitive::<TimestampMicrosecondType>())).min();
+        let added = self.aggregate(rows).await?;
+        if added.column_by_name("events").is_some() {
+            taken.events_by_topic = events_by_topic(&added);
+        }
+        let dates = dates_of(&added)?;
+        let replaced = self.table.files(Some(&dates))?;
+        let mut existing = Vec::new();
+        for file in &replaced {
+            existing.extend(self.table.read(file, &self.columns()).await?);
+        }
+        let sums = if existing.is_empty() { added } else { self.add_up(added, existing).await? };
+        let batch = with_date(&sums, self.table.spec())?;
+        self.table.replace_dates(&replaced, &[batch], &[position]).await?;
+        Ok(Some(taken))
+    }
+
+    /// The columns that are in the files: all but the partition.
+    fn columns(&self) -> Vec<&'static str> {
+        let dimensions = self.gold.dimensions.iter().map(|(column, _)| *column);
+        let measures = self.gold.measures.iter().map(|(column, _)| *column);
+        std::iter::once("hour").chain(dimensions).chain(measures).collect()
+    }
+
+    fn file_schema(&self) -> SchemaRef {
+        let fields = self.table.spec().schema.fields().iter().filter(|field| field.name() != "date").cloned();
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    }
+
+    /// Silver rows to hourly sums.
+    async fn aggregate(&self, rows: Vec<RecordBatch>) -> Result<RecordBatch> {
+        let dimensions: Vec<String> = self.gold.dimensions.iter().map(|(column, from)| format!("{from} AS {column}")).collect();
+        let measures: Vec<String> = self.gold.measures.iter().map(|(column, from)| format!("{} AS {column}", self.typed(column, from))).collect();
+        let groups: Vec<String> = (1..=dimensions.len() + 1).map(|position| position.to_string()).collect();
+        let sql = format!(
+            "SELECT date_trunc('hour', occurred_at) AS hour, {}, {} FROM rows GROUP BY {}",
+            dimensions.join(", "),
+            measures.join(", "),
+            groups.join(", ")
+        );
+        let sums = self.run(rows, &sql).await?;
+        conform(&sums, &self.file_schema())
+    }
+
+    /// Adds new sums to those that Gold has.
+    async fn add_up(&self, added: RecordBatch, mut existing: Vec<RecordBatch>) -> Result<RecordBatch> {
+        let dimensions: Vec<&str> = self.gold.dimensions.iter().map(|(column, _)| *column).collect();
+        let measures: Vec<String> = self
+            .gold
+            .measures
+            .iter()
+            .map(|(column, _)| format!("{} AS {column}", self.typed(column, &format!("sum({column})"))))
+            .collect();
+        let sql = format!("SELECT hour, {dimensions}, {measures} FROM rows GROUP BY hour, {dimensions}", dimensions = dimensions.join(", "), measures = measures.join(", "));
+        existing.push(added);
+        conform(&self.run(existing, &sql).await?, &self.file_schema())
+    }
+
+    /// The expression in the type that the table's column has.
+    fn typed(&self, column: &str, expression: &str) -> String {
+        let decimal = self.table.spec().schema.field_with_name(column).is_ok_and(|field| *field.data_type() == schema::total());
+        format!("CAST({expression} AS {})", if decimal { "DECIMAL(28, 4)" } else { "BIGINT" })
+    }
+
+    /// Runs the query over the batches as table `rows`; the result is ordered by hour and the dimensions, which compresses well.
+    async fn run(&self, rows: Vec<RecordBatch>, sql: &str) -> Result<RecordBatch> {
+        let context = || format!("aggregating {}", self.gold.spec.name);
+        let schema = rows.first().map(RecordBatch::schema).context("no rows")?;
+        // One partition: the other core has the other stages to run.
+        let session = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1).with_batch_size(8192));
+        session.register_table("rows", Arc::new(MemTable::try_new(schema, vec![rows])?))?;
+        let order: Vec<&str> = std::iter::once("hour").chain(self.gold.dimensions.iter().map(|(column, _)| *column)).collect();
+        let frame = session.sql(&format!("{sql} ORDER BY {}", order.join(", "))).await.with_context(context)?;
+        let batches = frame.collect().await.with_context(context)?;
+        let schema = batches.first().map(RecordBatch::schema).context("no sums")?;
+        Ok(deltalake::arrow::compute::concat_batches(&schema, &batches)?)
+    }
+}
+
+fn events_by_topic(sums: &RecordBatch) -> Vec<(String, u64)> {
+    let mut counts = std::collections::BTreeMap::new();
+    let (Ok(topics), Some(events)) = (cast(&sums["topic"], &DataType::Utf8), sums.column_by_name("events")) else {
+        return Vec::new();
+    };
+    let topics = topics.as_string::<i32>();
+    let events = events.as_primitive::<Int64Type>();
+    for row in 0..sums.num_rows() {
+        *counts.entry(topics.value(row).to_owned()).or_insert(0) += u64::try_from(events.value(row)).unwrap_or(0);
+    }
+    counts.into_iter().collect()
+}
+
+fn dates(sums: &RecordBatch) -> Result<ArrayRef> {
+    Ok(cast(&sums["hour"], &DataType::Date32)?)
+}
+
+/// The dates in the rows, as Delta names partitions.
+fn dates_of(sums: &RecordBatch) -> Result<BTreeSet<String>> {
+    let dates = dates(sums)?;
+    let dates: &Date32Array = dates.as_primitive::<Date32Type>();
+    Ok((0..dates.len()).filter_map(|row| dates.value_as_date(row)).map(|date| date.to_string()).collect())
+}
+
+/// The same columns in the types of the schema.
+fn conform(sums: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let columns = schema.fields().iter().map(|field| cast(&sums[field.name().as_str()], field.data_type())).collect::<Result<Vec<_>, _>>()?;
+    Ok(RecordBatch::try_new(schema.clone(), columns)?)
+}
+
+/// The rows with the partition column, as the table has it last.
+fn with_date(sums: &RecordBatch, spec: &TableSpec) -> Result<RecordBatch> {
+    let mut columns = sums.columns().to_vec();
+    columns.push(dates(sums)?);
+    Ok(RecordBatch::try_new(spec.schema.clone(), columns)?)
+}

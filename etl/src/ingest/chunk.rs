@@ -1,0 +1,201 @@
+//! A chunk: some events of one topic-partition as Arrow columns, built straight from Kafka messages.
+//!
+//! The same columns go as one Arrow IPC value into Redis and from there into Parquet, so that an event's bytes are
+//! copied, but never parsed and printed again. Of the payload only the envelope is looked at.
+
+use std::sync::{Arc, LazyLock};
+
+use anyhow::{Context, Result};
+use deltalake::arrow::{
+    array::{BinaryBuilder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder},
+    datatypes::{DataType, Field, Schema, SchemaRef},
+    ipc::{reader::StreamReader, writer::StreamWriter},
+};
+use model::event::{self, Envelope, Rejection};
+use rdkafka::{
+    Message,
+    message::{BorrowedMessage, Headers},
+};
+
+use crate::lake::schema::timestamp;
+
+static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+    Arc::new(Schema::new(vec![
+        Field::new("offset", DataType::Int64, false),
+        Field::new("kafka_time", timestamp(), false),
+        Field::new("key", DataType::Binary, true),
+        Field::new("headers", DataType::Utf8, true),
+        Field::new("payload", DataType::Binary, false),
+        Field::new("event_type", DataType::Utf8, true),
+        Field::new("rejection", DataType::Utf8, true),
+        Field::new("reason", DataType::Utf8, true),
+    ]))
+});
+
+/// Columns of a chunk by position.
+pub(super) mod column {
+    pub(in super::super) const OFFSET: usize = 0;
+    pub(in super::super) const KAFKA_TIME: usize = 1;
+    pub(in super::super) const KEY: usize = 2;
+    pub(in super::super) const HEADERS: usize = 3;
+    pub(in super::super) const PAYLOAD: usize = 4;
+    pub(in super::super) const EVENT_TYPE: usize = 5;
+    pub(in super::super) const REJECTION: usize = 6;
+    pub(in super::super) const REASON: usize = 7;
+}
+
+/// A finished chunk on its way to Redis.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    pub(super) partition: i32,
+    /// Counts how often the partition was assigned or sought anew; a chunk of an earlier epoch is stale.
+    pub(super) epoch: u64,
+    pub(super) rows: usize,
+    pub(super) rejected: usize,
+    /// Arrow IPC stream.
+    pub(super) bytes: Vec<u8>,
+}
+
+pub(super) struct ChunkBuilder {
+    partition: i32,
+    epoch: u64,
+    offset: Int64Builder,
+    kafka_time: TimestampMicrosecondBuilder,
+    key: BinaryBuilder,
+    headers: StringBuilder,
+    payload: BinaryBuilder,
+    event_type: StringBuilder,
+    rejection: StringBuilder,
+    reason: StringBuilder,
+    rows: usize,
+    rejected: usize,
+    bytes: usize,
+}
+
+impl ChunkBuilder {
+    pub(super) fn new(partition: i32, epoch: u64) -> ChunkBuilder {
+        ChunkBuilder {
+            partition,
+            epoch,
+            offset: Int64Builder::new(),
+            kafka_time: TimestampMicrosecondBuilder::new().with_timezone("UTC"),
+            key: BinaryBuilder::new(),
+            headers: StringBuilder::new(),
+            payload: BinaryBuilder::new(),
+            event_type: StringBuilder::new(),
+            rejection: StringBuilder::new(),
+            reason: StringBuilder::new(),
+            rows: 0,
+            rejected: 0,
+            bytes: 0,
+        }
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn push(&mut self, message: &BorrowedMessage<'_>, max_event_bytes: usize) {
+        let payload = message.payload().unwrap_or_default();
+        self.offset.append_value(message.offset());
+        self.kafka_time.append_value(message.timestamp().to_millis().unwrap_or_default().saturating_mul(1000));
+        self.key.append_option(message.key());
+        self.headers.append_option(headers_as_json(message));
+        self.payload.append_value(payload);
+        match look_at(payload, max_event_bytes) {
+            Ok(envelope) => {
+                self.event_type.append_value(&envelope.event_type);
+                self.rejection.append_null();
+                self.reason.append_null();
+            }
+            Err((rejection, reason)) => {
+                self.rejected += 1;
+                self.event_type.append_null();
+                self.rejection.append_value(rejection.name());
+                self.reason.append_value(reason);
+            }
+        }
+        self.rows += 1;
+        self.bytes += payload.len() + message.key().map_or(0, <[u8]>::len);
+    }
+
+    /// # Errors
+    /// Never in practice: the columns are of one length.
+    pub(super) fn finish(&mut self) -> Result<Chunk> {
+        let batch = RecordBatch::try_new(
+            SCHEMA.clone(),
+            vec![
+                Arc::new(self.offset.finish()),
+                Arc::new(self.kafka_time.finish()),
+                Arc::new(self.key.finish()),
+                Arc::new(self.headers.finish()),
+                Arc::new(self.payload.finish()),
+                Arc::new(self.event_type.finish()),
+                Arc::new(self.rejection.finish()),
+                Arc::new(self.reason.finish()),
+            ],
+        )?;
+        let mut writer = StreamWriter::try_new(Vec::with_capacity(self.bytes + self.rows * 64 + 1024), &SCHEMA)?;
+        writer.write(&batch)?;
+        let bytes = writer.into_inner()?;
+        let chunk = Chunk { partition: self.partition, epoch: self.epoch, rows: self.rows, rejected: self.rejected, bytes };
+        (self.rows, self.rejected, self.bytes) = (0, 0, 0);
+        Ok(chunk)
+    }
+}
+
+/// The batches of a chunk as it lay in Redis.
+///
+/// # Errors
+/// When it is not what was put there.
+pub(super) fn decode(bytes: &[u8]) -> Result<Vec<RecordBatch>> {
+    let reader = StreamReader::try_new(bytes, None).context("a chunk in Redis is not an Arrow stream")?;
+    reader.collect::<Result<Vec<_>, _>>().context("a chunk in Redis is damaged")
+}
+
+/// Reads the envelope, or says why the message is none of ours.
+fn look_at(payload: &[u8], max_event_bytes: usize) -> Result<Envelope<'_>, (Rejection, String)> {
+    if payload.is_empty() {
+        return Err((Rejection::Empty, "the message has no content".to_owned()));
+    }
+    if payload.len() > max_event_bytes {
+        let reason = format!("the event has {} bytes; at most {max_event_bytes} are accepted", payload.len());
+        return Err((Rejection::TooLarge, reason));
+    }
+    let text = std::str::from_utf8(payload)
+        .map_err(|error| (Rejection::NotUtf8, format!("invalid UTF-8 at byte {}", error.valid_up_to())))?;
+    event::parse(text, Rejection::Envelope)
+}
+
+/// Headers as a JSON array of name and value, bytes that are not UTF-8 replaced.
+fn headers_as_json(message: &BorrowedMessage<'_>) -> Option<String> {
+    let headers = message.headers()?;
+    let pairs: Vec<_> = headers
+        .iter()
+        .map(|header| (header.key, header.value.map(String::from_utf8_lossy)))
+        .collect();
+    serde_json::to_string(&pairs).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_event_is_told_why() {
+        let rejection = |payload: &[u8]| look_at(payload, 1000).expect_err("must be refused");
+        assert_eq!(rejection(b"").0, Rejection::Empty);
+        assert_eq!(rejection(&[b' '; 1001]).0, Rejection::TooLarge);
+        assert_eq!(rejection(b"{\"a\": \"\xff\"}"), (Rejection::NotUtf8, "invalid UTF-8 at byte 7".to_owned()));
+        assert_eq!(rejection(b"{} {}").0, Rejection::NotJson);
+        assert_eq!(rejection(b"{}"), (Rejection::Envelope, "missing field `event_id`".to_owned()));
+    }
+}

@@ -1,0 +1,439 @@
+//! From Kafka through Redis to Bronze: one task for each topic.
+//!
+//! * [`consume`]: polls Kafka in a thread and builds chunks
+//! * [`chunk`]: events as Arrow columns
+//! * [`buffer`]: the lists of chunks in Redis
+//! * [`bronze`]: what waits in Redis becomes a Delta commit
+//!
+//! This file holds the task that ties them together: it takes chunks as long as there is room, starts a batch when one is
+//! due, and goes on taking chunks while the batch is written. Redis is trimmed and offsets are committed to Kafka only after
+//! the Delta commit. Whatever goes wrong with a batch, its events are still in Redis or in Kafka, and are tried again.
+
+mod bronze;
+pub mod buffer;
+mod chunk;
+mod consume;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, mpsc as std_mpsc},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use model::topic::Topic;
+use redis::aio::ConnectionManager;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, debug, error, info, info_span, warn};
+
+pub(crate) use self::bronze::{ingest_date, same_text};
+use self::{
+    bronze::{BronzeWriter, Fault, Waiting, Written},
+    buffer::Buffer,
+    chunk::Chunk,
+    consume::{ConsumerSettings, FromConsumer, Start, ToConsumer},
+};
+use crate::{
+    lake::Lake,
+    live::{StageStats, TopicStats, WorkerStats},
+    settings::Settings,
+};
+
+/// Chunks on their way from the consumer to the task.
+const HAND_OVER: usize = 4;
+/// Pause before a failed attempt is made again; doubled up to the longest.
+const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+/// How long a stop waits for what is in the buffer.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// A partition that Kafka assigned to this worker.
+struct Partition {
+    epoch: u64,
+    /// The chunks in Redis, oldest first: rows and bytes of each.
+    chunks: Vec<(usize, usize)>,
+    /// The last offset in Bronze.
+    last_in_bronze: Option<i64>,
+}
+
+/// What a topic's task runs on.
+pub struct Ingest {
+    pub topic: Topic,
+    pub settings: Arc<Settings>,
+    pub bootstrap_servers: String,
+    pub redis: ConnectionManager,
+    pub lake: Lake,
+    pub stats: Arc<WorkerStats>,
+    /// Told the version of Bronze after each commit.
+    pub committed: watch::Sender<i64>,
+    pub stop: CancellationToken,
+}
+
+impl Ingest {
+    /// Runs until it is told to stop and the buffer is drained.
+    ///
+    /// # Errors
+    /// When the topic's tables cannot be opened or the consumer cannot be made.
+    pub async fn run(self) -> Result<()> {
+        let topic = self.topic;
+        let buffer = Buffer::new(self.redis, self.stats.worker(), topic.name());
+        let writer = BronzeWriter::open(topic, buffer.clone(), &self.lake).await?;
+        let (to_task, from_consumer) = mpsc::channel(HAND_OVER);
+        let (to_consumer, commands) = std_mpsc::channel();
+        let stats = self.stats.topic(topic);
+        let consumer_settings = ConsumerSettings {
+            bootstrap_servers: self.bootstrap_servers,
+            group: self.settings.kafka.group.clone(),
+            max_event_bytes: self.settings.ingest.max_event_bytes,
+        };
+        let consumer_stats = stats.clone();
+        let thread = std::thread::Builder::new()
+            .name(format!("consume-{topic:?}").to_lowercase())
+            .spawn(move || consume::run(topic.name(), &consumer_settings, to_task, &commands, consumer_stats))
+            .context("the consumer's thread cannot be started")?;
+        let task = Task {
+            topic,
+            settings: self.settings,
+            buffer,
+            writer: Some(writer),
+            partitions: BTreeMap::new(),
+            waiting: Depth::default(),
+            epoch: 0,
+            oldest: None,
+            retry: RETRY.0,
+            not_before: Instant::now(),
+            to_consumer,
+            stats,
+            committed: self.committed,
+        };
+        let result = task.run(from_consumer, self.stop).await;
+        let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+        if !matches!(joined, Ok(Ok(Ok(())))) {
+            warn!(topic = topic.name(), "the consumer ended badly");
+        }
+        result
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+struct Depth {
+    events: usize,
+    bytes: usize,
+}
+
+/// A batch under way gives the writer back when it ends.
+type Writing = JoinHandle<(BronzeWriter, Vec<Waiting>, Result<Written, Fault>, Duration)>;
+
+struct Task {
+    topic: Topic,
+    settings: Arc<Settings>,
+    buffer: Buffer,
+    /// `None` while a batch is under way.
+    writer: Option<BronzeWriter>,
+    partitions: BTreeMap<i32, Partition>,
+    waiting: Depth,
+    epoch: u64,
+    /// When the oldest event in the buffer came.
+    oldest: Option<Instant>,
+    retry: Duration,
+    /// After a failure no batch is begun before this.
+    not_before: Instant,
+    to_consumer: std_mpsc::Sender<ToConsumer>,
+    stats: Arc<TopicStats>,
+    committed: watch::Sender<i64>,
+}
+
+impl Task {
+    async fn run(mut self, mut from_consumer: mpsc::Receiver<FromConsumer>, stop: CancellationToken) -> Result<()> {
+        let mut writing: Option<Writing> = None;
+        loop {
+            let room = self.waiting.events < self.settings.buffer.capacity && self.waiting.bytes < self.settings.buffer.capacity_bytes;
+            self.stats.set_buffered(self.waiting.events, !room);
+            let due = self.due();
+            tokio::select! {
+                () = stop.cancelled() => break,
+                ended = finished(&mut writing), if writing.is_some() => self.finish(ended).await,
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if writing.is_none() && due.is_some() => writing = self.begin(),
+                message = from_consumer.recv(), if room => match message {
+                    Some(message) => self.receive(message, &mut writing, &stop).await,
+                    None => anyhow::bail!("the consumer of {} ended", self.topic.name()),
+                },
+            }
+        }
+        info!(topic = self.topic.name(), events = self.waiting.events, "draining");
+        let _ = self.to_consumer.send(ToConsumer::Stop);
+        drop(from_consumer);
+        let drained = tokio::time::timeout(DRAIN, self.drain(&mut writing)).await;
+        if drained.is_err() {
+            warn!(topic = self.topic.name(), events = self.waiting.events, "not drained in time; the events are still in Kafka");
+        }
+        for &partition in self.partitions.keys() {
+            if let Err(error) = self.buffer.clear(partition).await {
+                debug!(%error, "the buffer is left to expire");
+            }
+        }
+        Ok(())
+    }
+
+    /// When the next batch is due, if anything waits for one.
+    fn due(&self) -> Option<Instant> {
+        let oldest = self.oldest?;
+        let due = if self.waiting.events >= self.settings.buffer.threshold {
+            oldest
+        } else {
+            oldest + Duration::from_millis(self.settings.buffer.max_wait_ms)
+        };
+        Some(due.max(self.not_before))
+    }
+
+    fn begin(&mut self) -> Option<Writing> {
+        let mut writer = self.writer.take()?;
+        let waiting: Vec<Waiting> = self
+            .partitions
+            .iter()
+            .filter(|(_, state)| !state.chunks.is_empty())
+            .map(|(&partition, state)| Waiting {
+                partition,
+                epoch: state.epoch,
+                chunks: state.chunks.len(),
+                rows: state.chunks.iter().map(|(rows, _)| rows).sum(),
+            })
+            .collect();
+        self.oldest = None;
+        let events: usize = waiting.iter().map(|part| part.rows).sum();
+        let span = info_span!("bronze", topic = self.topic.name(), events);
+        let work = async move {
+            let began = Instant::now();
+            let result = writer.write(&waiting).await;
+            (writer, waiting, result, began.elapsed())
+        };
+        Some(tokio::spawn(work.instrument(span)))
+    }
+
+    async fn finish(&mut self, ended: (BronzeWriter, Vec<Waiting>, Result<Written, Fault>, Duration)) {
+        let (mut writer, waiting, result, took) = ended;
+        match result {
+            Ok(written) => {
+                let events: usize = waiting.iter().map(|part| part.rows).sum();
+                self.stats.bronze.events(events as u64);
+                self.stats.bronze.batch(events as u64, took);
+                self.retry = RETRY.0;
+                // A partition that was sought anew meanwhile has other chunks now, which stay.
+                let current = |part: &&Waiting| self.partitions.get(&part.partition).is_some_and(|state| state.epoch == part.epoch);
+                let trimmed: Vec<Waiting> = waiting.iter().filter(current).cloned().collect();
+                if let Err(error) = writer.trim(&trimmed).await {
+                    // The lists are no longer what we think they are; the next batch finds out.
+                    debug!(%error, "Redis was not trimmed");
+                }
+                for part in &trimmed {
+                    self.forget(part);
+                }
+                let next: Vec<(i32, i64)> = written.iter().map(|(&partition, &last)| (partition, last + 1)).collect();
+                for &(partition, next) in &next {
+                    self.stats.set_next(partition, next);
+                    if let Some(state) = self.partitions.get_mut(&partition) {
+                        state.last_in_bronze = Some(next - 1);
+                    }
+                }
+                let _ = self.to_consumer.send(ToConsumer::Commit(next));
+                self.committed.send_replace(writer.version());
+            }
+            Err(Fault::Lost(partition)) => {
+                let stale = |part: &Waiting| part.partition == partition && self.partitions.get(&partition).is_none_or(|state| state.epoch != part.epoch);
+                if !waiting.iter().any(stale) {
+                    self.read_again(partition).await;
+                }
+                warn!(topic = self.topic.name(), partition, "Redis lost its buffer: reading the events from Kafka again");
+                self.stats.buffer.failed("Redis lost its buffer; the events are read from Kafka again");
+                self.not_before = Instant::now() + RETRY.0;
+            }
+            Err(Fault::Other(error)) => {
+                error!(topic = self.topic.name(), error = format!("{error:#}"), "a Bronze batch failed and is tried again");
+                self.stats.bronze.failed(&format!("{error:#}"));
+                self.not_before = Instant::now() + self.retry;
+                self.retry = (self.retry * 2).min(RETRY.1);
+                if let Err(error) = writer.refresh().await {
+                    debug!(%error, "the lake cannot be read either");
+                }
+            }
+        }
+        if self.waiting.events > 0 {
+            self.oldest.get_or_insert_with(Instant::now);
+        }
+        self.writer = Some(writer);
+    }
+
+    /// Takes the chunks of a batch out of the books.
+    fn forget(&mut self, part: &Waiting) {
+        let Some(state) = self.partitions.get_mut(&part.partition) else { return };
+        for (rows, bytes) in state.chunks.drain(..part.chunks.min(state.chunks.len())) {
+            self.waiting.events -= rows;
+            self.waiting.bytes -= bytes;
+        }
+    }
+
+    /// Gives up what the buffer has of a partition and reads it from Kafka again.
+    async fn read_again(&mut self, partition: i32) {
+        self.epoch += 1;
+        let epoch = self.epoch;
+        let Some(state) = self.partitions.get_mut(&partition) else { return };
+        for (rows, bytes) in state.chunks.drain(..) {
+            self.waiting.events -= rows;
+            self.waiting.bytes -= bytes;
+        }
+        state.epoch = epoch;
+        let offset = state.last_in_bronze.map(|last| last + 1);
+        if let Err(error) = self.buffer.clear(partition).await {
+            // A leftover makes the first push find a list that is too long, which leads here again.
+            debug!(%error, "the list was not cleared");
+        }
+        let _ = self.to_consumer.send(ToConsumer::Seek(Start { partition, offset, epoch }));
+    }
+
+    async fn receive(&mut self, message: FromConsumer, writing: &mut Option<Writing>, stop: &CancellationToken) {
+        match message {
+            FromConsumer::Chunk(chunk) => self.take(chunk, stop).await,
+            FromConsumer::Failed(error) => self.stats.consume.failed(&error),
+            FromConsumer::Assigned { partitions, reply } => {
+                self.settle(writing).await;
+                let mut starts = Vec::new();
+                for partition in partitions {
+                    match self.assign(partition, stop).await {
+                        Some(start) => starts.push(start),
+                        None => return,
+                    }
+                }
+                info!(topic = self.topic.name(), ?starts, "partitions assigned");
+                let _ = reply.send(starts);
+            }
+            FromConsumer::Revoked { partitions, reply } => {
+                self.settle(writing).await;
+                info!(topic = self.topic.name(), ?partitions, "partitions revoked");
+                for partition in partitions {
+                    if let Some(state) = self.partitions.remove(&partition) {
+                        for (rows, bytes) in state.chunks {
+                            self.waiting.events -= rows;
+                            self.waiting.bytes -= bytes;
+                        }
+                    }
+                    self.stats.unassign(partition);
+                    if let Err(error) = self.buffer.clear(partition).await {
+                        debug!(%error, "the buffer is left to expire");
+                    }
+                }
+                if self.waiting.events == 0 {
+                    self.oldest = None;
+                }
+                let _ = reply.send(());
+            }
+        }
+    }
+
+    /// Waits for the batch under way.
+    async fn settle(&mut self, writing: &mut Option<Writing>) {
+        if writing.is_some() {
+            let ended = finished(writing).await;
+            self.finish(ended).await;
+        }
+    }
+
+    /// Finds out where Bronze ends; `None` when told to stop meanwhile.
+    async fn assign(&mut self, partition: i32, stop: &CancellationToken) -> Option<Start> {
+        let position = loop {
+            let writer = self.writer.as_mut()?;
+            match writer.position(partition).await {
+                Ok(position) => break position,
+                Err(error) => {
+                    error!(topic = self.topic.name(), error = format!("{error:#}"), "the lake cannot be read");
+                    self.stats.bronze.failed(&format!("{error:#}"));
+                    if pause(RETRY.1, stop).await.is_err() {
+                        return None;
+                    }
+                }
+            }
+        };
+        if let Err(error) = self.buffer.clear(partition).await {
+            debug!(%error, "the list was not cleared");
+        }
+        self.epoch += 1;
+        self.partitions.insert(partition, Partition { epoch: self.epoch, chunks: Vec::new(), last_in_bronze: position });
+        self.stats.set_next(partition, position.map_or(0, |position| position + 1));
+        Some(Start { partition, offset: position.map(|position| position + 1), epoch: self.epoch })
+    }
+
+    /// Puts a chunk into Redis, however long that takes: meanwhile nothing more is consumed.
+    async fn take(&mut self, chunk: Chunk, stop: &CancellationToken) {
+        let mut retry = RETRY.0;
+        loop {
+            let Some(state) = self.partitions.get(&chunk.partition) else { return };
+            if state.epoch != chunk.epoch {
+                return;
+            }
+            let expected = state.chunks.len() + 1;
+            match self.buffer.push(chunk.partition, &chunk.bytes).await {
+                Ok(length) if length == expected => break,
+                Ok(length) => {
+                    warn!(topic = self.topic.name(), partition = chunk.partition, length, expected, "Redis lost its buffer: reading the events from Kafka again");
+                    self.stats.buffer.failed("Redis lost its buffer; the events are read from Kafka again");
+                    self.read_again(chunk.partition).await;
+                    return;
+                }
+                Err(error) => {
+                    warn!(topic = self.topic.name(), error = format!("{error:#}"), "the buffer takes nothing; trying again");
+                    self.stats.buffer.failed(&format!("{error:#}"));
+                    if pause(retry, stop).await.is_err() {
+                        return;
+                    }
+                    retry = (retry * 2).min(RETRY.1);
+                }
+            }
+        }
+        if let Some(state) = self.partitions.get_mut(&chunk.partition) {
+            state.chunks.push((chunk.rows, chunk.bytes.len()));
+        }
+        self.waiting.events += chunk.rows;
+        self.waiting.bytes += chunk.bytes.len();
+        self.oldest.get_or_insert_with(Instant::now);
+        let stats: &StageStats = &self.stats.buffer;
+        stats.events(chunk.rows as u64);
+        stats.batch(chunk.rows as u64, Duration::ZERO);
+        self.stats.bronze.rejected(chunk.rejected as u64);
+    }
+
+    async fn drain(&mut self, writing: &mut Option<Writing>) {
+        loop {
+            self.settle(writing).await;
+            if self.waiting.events == 0 || !self.partitions.values().any(|state| !state.chunks.is_empty()) {
+                break;
+            }
+            tokio::time::sleep_until(self.not_before).await;
+            *writing = self.begin();
+        }
+    }
+}
+
+/// The end of the batch under way; never, when there is none.
+async fn finished(writing: &mut Option<Writing>) -> (BronzeWriter, Vec<Waiting>, Result<Written, Fault>, Duration) {
+    match writing {
+        Some(handle) => {
+            let ended = handle.await;
+            *writing = None;
+            match ended {
+                Ok(ended) => ended,
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            }
+        }
+        None => std::future::pending().await,
+    }
+}
+
+async fn pause(duration: Duration, stop: &CancellationToken) -> Result<(), ()> {
+    tokio::select! {
+        () = stop.cancelled() => Err(()),
+        () = tokio::time::sleep(duration) => Ok(()),
+    }
+}

@@ -1,0 +1,339 @@
+//! One Delta table: commits that carry their source position, and what changed since a version.
+//!
+//! # Exactly once
+//! A commit holds, beside the rows, one `txn` action per source: an application id that names the source and the position
+//! up to which it has been read. Delta does not compare it with anything. So whoever writes asks [`LakeTable::position`]
+//! first and leaves out what is already in; and when a commit fails, for whatever reason, reads the table anew and starts
+//! again from the position that it finds there. Two writers of one source cannot both win: Delta refuses the second
+//! commit of the same application id.
+
+use std::collections::{BTreeSet, HashMap};
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use deltalake::{
+    DeltaTable, DeltaTableBuilder, DeltaTableError, ObjectStore, Path,
+    arrow::array::RecordBatch,
+    kernel::{
+        Action, Add, StructType, Transaction,
+        engine::arrow_conversion::TryIntoKernel,
+        transaction::{CommitBuilder, CommitProperties},
+    },
+    logstore::get_actions,
+    parquet::{
+        arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder},
+        basic::{Compression, ZstdLevel},
+        file::properties::{EnabledStatistics, WriterProperties},
+    },
+    protocol::{DeltaOperation, SaveMode},
+    writer::{DeltaWriter, RecordBatchWriter},
+};
+use url::Url;
+
+use super::schema::TableSpec;
+
+/// A source and the position up to which it has been read: an offset of Kafka or a version of another table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Names the source, for example `kafka/transaction-events/0` or `silver/transactions`.
+    pub source: String,
+    pub at: i64,
+}
+
+impl Position {
+    #[must_use]
+    pub fn kafka(topic: &str, partition: i32, offset: i64) -> Position {
+        Position { source: format!("kafka/{topic}/{partition}"), at: offset }
+    }
+}
+
+/// Files that one commit added with new rows in them.
+#[derive(Debug)]
+pub struct Change {
+    pub version: i64,
+    pub files: Vec<Add>,
+}
+
+impl Change {
+    /// Rows in the added files, as the log says.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(rows_of).sum()
+    }
+}
+
+fn rows_of(add: &Add) -> u64 {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Stats {
+        num_records: u64,
+    }
+    add.stats.as_deref().and_then(|stats| serde_json::from_str::<Stats>(stats).ok()).map_or(0, |stats| stats.num_records)
+}
+
+/// An open table.
+pub struct LakeTable {
+    spec: &'static TableSpec,
+    table: DeltaTable,
+    properties: WriterProperties,
+    /// Positions known for the version at hand, since asking the log takes a scan.
+    positions: HashMap<String, Option<i64>>,
+}
+
+impl LakeTable {
+    /// Opens the table, which is made if it is not there yet.
+    ///
+    /// # Errors
+    /// When its log cannot be read or written.
+    pub async fn open(url: Url, spec: &'static TableSpec) -> Result<LakeTable> {
+        let shown = url.to_string();
+        let context = || format!("the Delta table {shown}");
+        let mut table = DeltaTableBuilder::from_url(url).and_then(DeltaTableBuilder::build).with_context(context)?;
+        match table.load().await {
+            Ok(()) => {}
+            Err(DeltaTableError::NotATable(_)) => {
+                let schema: StructType = spec.schema.as_ref().try_into_kernel().with_context(context)?;
+                let created = table
+                    .create()
+                    .with_columns(schema.fields().cloned())
+                    .with_partition_columns(spec.partitioned_by.iter().copied())
+                    .with_configuration([("delta.dataSkippingStatsColumns".to_owned(), Some(spec.statistics.join(",")))])
+                    .with_save_mode(SaveMode::Ignore)
+                    .await;
+                table = match created {
+                    Ok(table) => table,
+                    // Another process was first.
+                    Err(_) => {
+                        table.load().await.with_context(context)?;
+                        table
+                    }
+                };
+            }
+            Err(error) => return Err(error).with_context(context),
+        }
+        Ok(LakeTable { spec, table, properties: writer_properties(spec), positions: HashMap::new() })
+    }
+
+    #[must_use]
+    pub fn spec(&self) -> &'static TableSpec {
+        self.spec
+    }
+
+    /// Its layer and name, as a source of other tables: `silver/transactions`.
+    #[must_use]
+    pub fn source_name(&self) -> String {
+        format!("{}/{}", self.spec.layer.name(), self.spec.name)
+    }
+
+    /// The version that was read or written last.
+    #[must_use]
+    pub fn version(&self) -> i64 {
+        self.table.version().and_then(|version| i64::try_from(version).ok()).unwrap_or(-1)
+    }
+
+    /// The table itself, for operations of the library such as a merge.
+    #[must_use]
+    pub fn delta(&self) -> &DeltaTable {
+        &self.table
+    }
+
+    /// Takes over the table as an operation of the library left it.
+    pub fn set_delta(&mut self, table: DeltaTable) {
+        self.table = table;
+        self.positions.clear();
+    }
+
+    /// Reads what others committed meanwhile.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn refresh(&mut self) -> Result<()> {
+        let before = self.version();
+        self.table.update_incremental(None).await.with_context(|| self.source_name())?;
+        if self.version() != before {
+            self.positions.clear();
+        }
+        Ok(())
+    }
+
+    /// The position up to which the source has been read into this table; `None` before the first commit.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn position(&mut self, source: &str) -> Result<Option<i64>> {
+        if let Some(&position) = self.positions.get(source) {
+            return Ok(position);
+        }
+        let state = self.table.snapshot().with_context(|| self.source_name())?;
+        let log_store = self.table.log_store();
+        let position = state.transaction_version(log_store.as_ref(), source).await.with_context(|| self.source_name())?;
+        self.positions.insert(source.to_owned(), position);
+        Ok(position)
+    }
+
+    /// The commit properties that go with the positions.
+    #[must_use]
+    pub fn commit_properties(positions: &[Position]) -> CommitProperties {
+        let now = Utc::now().timestamp_millis();
+        let transactions = positions.iter().map(|position| Transaction {
+            app_id: position.source.clone(),
+            version: position.at,
+            last_updated: Some(now),
+        });
+        // Old log entries are the business of maintenance: looking for them at every commit costs a listing.
+        CommitProperties::default().with_application_transactions(transactions.collect()).with_cleanup_expired_logs(Some(false))
+    }
+
+    /// Adds rows, and with them the positions up to which their sources have been read. Batches hold all columns.
+    ///
+    /// # Errors
+    /// When the files or the commit cannot be written; the table is then as it was.
+    pub async fn append(&mut self, batches: &[RecordBatch], positions: &[Position]) -> Result<()> {
+        let adds = self.write_files(batches).await?;
+        self.commit(adds, SaveMode::Append, positions).await
+    }
+
+    /// Puts rows in the place of all that is in the given dates' partitions.
+    ///
+    /// # Errors
+    /// When the files or the commit cannot be written; the table is then as it was.
+    pub async fn replace_dates(&mut self, replaced: &[Add], batches: &[RecordBatch], positions: &[Position]) -> Result<()> {
+        let now = Utc::now().timestamp_millis();
+        let mut actions = self.write_files(batches).await?;
+        actions.extend(replaced.iter().map(|add| {
+            Action::Remove(deltalake::kernel::Remove {
+                path: add.path.clone(),
+                data_change: true,
+                deletion_timestamp: Some(now),
+                extended_file_metadata: Some(true),
+                partition_values: Some(add.partition_values.clone()),
+                size: Some(add.size),
+                ..Default::default()
+            })
+        }));
+        self.commit(actions, SaveMode::Overwrite, positions).await
+    }
+
+    async fn write_files(&self, batches: &[RecordBatch]) -> Result<Vec<Action>> {
+        let context = || format!("writing Parquet files of {}", self.source_name());
+        let mut writer = RecordBatchWriter::for_table(&self.table)
+            .with_context(context)?
+            .with_writer_properties(self.properties.clone());
+        for batch in batches {
+            writer.write(batch.clone()).await.with_context(context)?;
+        }
+        Ok(writer.flush().await.with_context(context)?.into_iter().map(Action::Add).collect())
+    }
+
+    async fn commit(&mut self, actions: Vec<Action>, mode: SaveMode, positions: &[Position]) -> Result<()> {
+        let partition_by = self.spec.partitioned_by.iter().map(|&column| column.to_owned()).collect();
+        let operation = DeltaOperation::Write { mode, partition_by: Some(partition_by), predicate: None };
+        let committed = CommitBuilder::from(LakeTable::commit_properties(positions))
+            .with_actions(actions)
+            .build(Some(self.table.snapshot()?.snapshot()), self.table.log_store(), operation)
+            .await
+            .with_context(|| format!("committing to {}", self.source_name()))?;
+        let expected = self.version() + 1;
+        self.table.state = Some(committed.snapshot());
+        if self.version() != expected {
+            // Others committed in between.
+            self.positions.clear();
+        }
+        self.positions.extend(positions.iter().map(|position| (position.source.clone(), Some(position.at))));
+        Ok(())
+    }
+
+    /// What was added after the given version, oldest first, up to the version that was read last. Files that only
+    /// rearrange rows, as compaction does, are left out.
+    ///
+    /// At least one version is returned where there is one; then as many more as fit into `max_rows`.
+    ///
+    /// # Errors
+    /// When the log cannot be read, or no longer reaches back that far.
+    pub async fn changes_since(&self, version: Option<i64>, max_rows: u64) -> Result<Vec<Change>> {
+        let mut changes = Vec::new();
+        let mut rows = 0;
+        for version in version.map_or(0, |version| version + 1)..=self.version() {
+            let change = self.change(version).await?;
+            rows += change.rows();
+            if rows > max_rows && !changes.is_empty() {
+                break;
+            }
+            changes.push(change);
+        }
+        Ok(changes)
+    }
+
+    async fn change(&self, version: i64) -> Result<Change> {
+        let number = u64::try_from(version).context("a version is never negative")?;
+        let context = || format!("reading version {version} of {}", self.source_name());
+        let Some(entry) = self.table.log_store().read_commit_entry(number).await.with_context(context)? else {
+            bail!("version {version} of {} is gone from the Delta log, and its rows were not processed yet", self.source_name());
+        };
+        let files = get_actions(number, &entry).with_context(context)?.into_iter().filter_map(|action| match action {
+            Action::Add(add) if add.data_change => Some(add),
+            _ => None,
+        });
+        Ok(Change { version, files: files.collect() })
+    }
+
+    /// The files that hold the rows of the given dates now (for tables partitioned by `date`), or all for `None`.
+    ///
+    /// # Errors
+    /// When the table's state is not loaded.
+    #[expect(deprecated, reason = "the replacement returns Arrow rows, of which the same action would be made by hand")]
+    pub fn files(&self, dates: Option<&BTreeSet<String>>) -> Result<Vec<Add>> {
+        let state = self.table.snapshot()?;
+        let log = state.log_data();
+        let wanted = |values: &HashMap<String, Option<String>>| match (dates, values.get("date")) {
+            (None, _) => true,
+            (Some(dates), Some(Some(date))) => dates.contains(date),
+            (Some(_), _) => false,
+        };
+        Ok(log.iter().filter(|file| wanted(&file.partition_values_map())).map(|file| file.add_action()).collect())
+    }
+
+    /// The named columns of one file; columns that are partitions are not in files.
+    ///
+    /// # Errors
+    /// When the file cannot be fetched or is not Parquet.
+    pub async fn read(&self, file: &Add, columns: &[&str]) -> Result<Vec<RecordBatch>> {
+        let context = || format!("reading {} of {}", file.path, self.source_name());
+        let store = self.table.object_store();
+        let path = Path::parse(&file.path).with_context(context)?;
+        let found = store.get_opts(&path, Default::default()).await.with_context(context)?;
+        let bytes = found.bytes().await.with_context(context)?;
+        let columns: Vec<String> = columns.iter().map(|&column| column.to_owned()).collect();
+        tokio::task::spawn_blocking(move || decode(bytes, &columns)).await.with_context(context)?.with_context(context)
+    }
+
+    /// When the last commit was made, as its log entry says.
+    #[must_use]
+    pub fn committed_at(&self) -> Option<DateTime<Utc>> {
+        let state = self.table.snapshot().ok()?;
+        state.version_timestamp(state.version()).and_then(DateTime::from_timestamp_millis)
+    }
+}
+
+fn decode(bytes: Bytes, columns: &[String]) -> Result<Vec<RecordBatch>> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().map(String::as_str));
+    Ok(builder.with_projection(mask).with_batch_size(8192).build()?.collect::<Result<Vec<_>, _>>()?)
+}
+
+pub(crate) fn writer_properties(spec: &TableSpec) -> WriterProperties {
+    let level = ZstdLevel::try_new(1).unwrap_or_default();
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(level))
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_created_by(format!("StreamlineHub {}", env!("CARGO_PKG_VERSION")));
+    for &column in spec.statistics {
+        properties = properties.set_column_statistics_enabled(column.into(), EnabledStatistics::Chunk);
+    }
+    for &column in spec.distinct {
+        properties = properties.set_column_dictionary_enabled(column.into(), false);
+    }
+    properties.build()
+}
+

@@ -1,0 +1,136 @@
+//! The flow, wired in one place. Stages hand on no data: each reads what the one before has committed, and is only told that
+//! there is news. So any of them may stop, fail or start again without the others noticing more than silence.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use model::topic::Topic;
+use tokio::{sync::watch, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::{
+    gold::Gold,
+    ingest::{Ingest, buffer},
+    kafka,
+    lake::Lake,
+    live::{self, WorkerStats},
+    maintenance,
+    settings::Settings,
+    silver::Silver,
+};
+
+/// A pipeline at work.
+pub struct Pipeline {
+    stats: Arc<WorkerStats>,
+    gold_committed: watch::Receiver<u64>,
+    /// Stopped in this order, so that each stage sees the last of the one before.
+    ingest: Running,
+    silver: Running,
+    gold: Running,
+    others: Running,
+}
+
+/// Tasks that stop together.
+struct Running {
+    stop: CancellationToken,
+    tasks: JoinSet<Result<()>>,
+}
+
+impl Running {
+    fn new() -> Running {
+        Running { stop: CancellationToken::new(), tasks: JoinSet::new() }
+    }
+
+    async fn stop(mut self, what: &str) {
+        self.stop.cancel();
+        while let Some(ended) = self.tasks.join_next().await {
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => warn!(what, error = format!("{error:#}"), "ended with an error; the next start makes up for it"),
+                Err(error) => warn!(what, %error, "ended badly; the next start makes up for it"),
+            }
+        }
+    }
+}
+
+impl Pipeline {
+    /// Starts every stage of every topic.
+    ///
+    /// # Errors
+    /// When Kafka, Redis or the lake cannot be reached at the start. What fails later is tried again.
+    pub async fn start(settings: Arc<Settings>, bootstrap_servers: &str, redis_url: &str) -> Result<Pipeline> {
+        let lake = Lake::open(&settings.lake_path())?;
+        kafka::create_topics(bootstrap_servers, settings.kafka.partitions).await?;
+        let redis = buffer::connect(redis_url).await?;
+        let worker = Uuid::new_v4().simple().to_string();
+        let stats = Arc::new(WorkerStats::new(worker));
+
+        let (silver_committed, silver_news) = watch::channel(0);
+        let (gold_committed, gold_news) = watch::channel(0);
+        let (mut ingest, mut silver, mut gold, mut others) = (Running::new(), Running::new(), Running::new(), Running::new());
+
+        for topic in Topic::ALL {
+            let (bronze_committed, bronze_news) = watch::channel(-1);
+            let stage = Ingest {
+                topic,
+                settings: settings.clone(),
+                bootstrap_servers: bootstrap_servers.to_owned(),
+                redis: redis.clone(),
+                lake: lake.clone(),
+                stats: stats.clone(),
+                committed: bronze_committed,
+                stop: ingest.stop.clone(),
+            };
+            ingest.tasks.spawn(stage.run());
+
+            let mut stage = Silver::open(topic, settings.clone(), &lake, stats.clone(), silver_committed.clone()).await?;
+            let stop = silver.stop.clone();
+            silver.tasks.spawn(async move {
+                stage.run(bronze_news, &stop).await;
+                stage.drain().await.context("draining Silver")
+            });
+        }
+
+        let mut stage = Gold::open(settings.clone(), &lake, stats.clone(), gold_committed).await?;
+        let stop = gold.stop.clone();
+        gold.tasks.spawn(async move {
+            stage.run(silver_news, &stop).await;
+            stage.drain().await.context("draining Gold")
+        });
+
+        let stop = others.stop.clone();
+        let published = live::publish(stats.clone(), redis, stop.clone());
+        others.tasks.spawn(async move {
+            published.await;
+            Ok(())
+        });
+        others.tasks.spawn(maintenance::run(lake, settings, stop));
+
+        info!(worker = stats.worker(), "pipeline started");
+        Ok(Pipeline { stats, gold_committed: gold_news, ingest, silver, gold, others })
+    }
+
+    /// What this pipeline's worker counts.
+    #[must_use]
+    pub fn stats(&self) -> &Arc<WorkerStats> {
+        &self.stats
+    }
+
+    /// Changes after each commit to Gold.
+    #[must_use]
+    pub fn gold_committed(&self) -> watch::Receiver<u64> {
+        self.gold_committed.clone()
+    }
+
+    /// Stops consuming, brings what is in the buffer to Gold, and ends.
+    pub async fn stop(self) {
+        info!("pipeline stopping");
+        self.ingest.stop("ingest").await;
+        self.silver.stop("silver").await;
+        self.gold.stop("gold").await;
+        self.others.stop("maintenance").await;
+        info!("pipeline stopped");
+    }
+}

@@ -1,0 +1,150 @@
+//! Synthetic load of the same shapes as the real events, without the data set.
+
+use std::{
+    borrow::Cow,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use chrono::{DateTime, Utc};
+use model::{
+    event::{Envelope, Product, TRANSACTION_COMPLETED, Transaction, TransactionLine},
+    topic::Topic,
+};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use rust_decimal::Decimal;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{Message, NoFields, message, sender::Sender};
+
+const PRODUCTS: u32 = 2_000;
+const CUSTOMERS: u32 = 5_000;
+const STORES: u32 = 50;
+const DEPARTMENTS: [&str; 6] = ["Produce", "Bakery", "Dairy", "Meat", "Household", "Drinks"];
+const PAYMENTS: [&str; 4] = ["card", "cash", "wallet", "invoice"];
+
+/// Makes events, the same ones for the same seed and moment.
+pub struct Generator {
+    random: StdRng,
+    made: u64,
+}
+
+impl Generator {
+    #[must_use]
+    pub fn new(seed: u64) -> Generator {
+        Generator { random: StdRng::seed_from_u64(seed), made: 0 }
+    }
+
+    /// The next event: of twenty, seventeen are transactions, two are page views and one describes a product.
+    ///
+    /// # Errors
+    /// Never in practice: it is plain data.
+    pub fn next(&mut self, now: DateTime<Utc>) -> Result<Message> {
+        self.made += 1;
+        match self.made % 20 {
+            0 => self.product(now),
+            7 | 14 => self.page_view(now),
+            _ => self.transaction(now),
+        }
+    }
+
+    fn id(&mut self) -> Uuid {
+        uuid::Builder::from_random_bytes(self.random.random()).into_uuid()
+    }
+
+    fn envelope<'a>(&mut self, event_type: &'a str, now: DateTime<Utc>, customer: Option<&'a str>) -> Envelope<'a> {
+        Envelope {
+            event_id: self.id(),
+            event_type: Cow::Borrowed(event_type),
+            occurred_at: now,
+            customer_id: customer.map(Cow::Borrowed),
+            session_id: None,
+            device: None,
+            properties: None,
+        }
+    }
+
+    fn transaction(&mut self, now: DateTime<Utc>) -> Result<Message> {
+        let customer = format!("synthetic-{}", self.random.random_range(0..CUSTOMERS));
+        let lines: Vec<TransactionLine<'_>> = (0..self.random.random_range(1..=12)).map(|_| self.line()).collect();
+        let envelope = self.envelope(TRANSACTION_COMPLETED, now, Some(&customer));
+        let transaction = Transaction {
+            transaction_id: Cow::Owned(envelope.event_id.simple().to_string()),
+            store_id: Some(Cow::Owned(self.random.random_range(0..STORES).to_string())),
+            amount: lines.iter().map(|line| line.amount).sum(),
+            discount: lines.iter().map(|line| line.discount).sum(),
+            currency: Cow::Borrowed("USD"),
+            payment_method: Some(Cow::Borrowed(PAYMENTS[self.random.random_range(0..PAYMENTS.len())])),
+            coupon_codes: Vec::new(),
+            lines,
+        };
+        message(Topic::Transaction, &customer, &envelope, &transaction)
+    }
+
+    fn line(&mut self) -> TransactionLine<'static> {
+        let quantity = Decimal::from(self.random.random_range(1..=4));
+        let unit_price = Decimal::new(self.random.random_range(49..2_000), 2);
+        let discount = Decimal::new(self.random.random_range(0..49), 2);
+        TransactionLine {
+            product_id: Cow::Owned(format!("synthetic-{}", self.random.random_range(0..PRODUCTS))),
+            quantity,
+            unit_price: Some(unit_price),
+            amount: quantity * unit_price - discount,
+            discount,
+            coupon_discount: Decimal::ZERO,
+        }
+    }
+
+    fn page_view(&mut self, now: DateTime<Utc>) -> Result<Message> {
+        let customer = format!("synthetic-{}", self.random.random_range(0..CUSTOMERS));
+        let session = self.id().simple().to_string();
+        let mut envelope = self.envelope("page.viewed", now, Some(&customer));
+        envelope.session_id = Some(Cow::Borrowed(&session));
+        envelope.device = Some(Cow::Borrowed(if self.random.random_bool(0.6) { "mobile" } else { "desktop" }));
+        message(Topic::Analytics, &customer, &envelope, &NoFields {})
+    }
+
+    fn product(&mut self, now: DateTime<Utc>) -> Result<Message> {
+        let number = self.random.random_range(0..PRODUCTS);
+        let id = format!("synthetic-{number}");
+        let product = Product {
+            product_id: Cow::Borrowed(&id),
+            name: Some(Cow::Owned(format!("Synthetic product {number}"))),
+            department: Some(Cow::Borrowed(DEPARTMENTS[number as usize % DEPARTMENTS.len()])),
+            category: None,
+            product_type: None,
+            brand: Some(Cow::Borrowed(if number % 3 == 0 { "Private" } else { "National" })),
+            manufacturer_id: None,
+            package_size: None,
+            price: Some(Decimal::new(self.random.random_range(49..2_000), 2)),
+            inventory: Some(self.random.random_range(0..500)),
+            rating: None,
+            recommendation_score: None,
+        };
+        let envelope = self.envelope("product.updated", now, None);
+        message(Topic::Product, &id, &envelope, &product)
+    }
+}
+
+/// Sends `count` events at `rate` per second, or as fast as Kafka takes them for a rate of 0. Blocks.
+///
+/// # Errors
+/// When Kafka does not take an event.
+pub fn run(bootstrap_servers: &str, rate: f64, count: u64, seed: u64, stop: &CancellationToken) -> Result<u64> {
+    let mut sender = Sender::new(bootstrap_servers)?;
+    let mut generator = Generator::new(seed);
+    let began = Instant::now();
+    let mut sent = 0;
+    while sent < count && !stop.is_cancelled() {
+        sender.send(&generator.next(Utc::now())?)?;
+        sent += 1;
+        if rate > 0.0 {
+            #[expect(clippy::cast_precision_loss, reason = "a pace")]
+            let due = Duration::from_secs_f64(sent as f64 / rate);
+            std::thread::sleep(due.saturating_sub(began.elapsed()));
+        }
+    }
+    sender.flush()?;
+    Ok(sent)
+}

@@ -1,0 +1,71 @@
+//! How far the layers are behind Kafka, asked of Kafka and of the tables themselves.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use model::topic::Topic;
+
+use crate::{
+    kafka,
+    lake::{Lake, LakeTable, TableSpec, schema, table::Position},
+    silver,
+};
+
+/// Which Gold tables are made from which Silver table.
+const DERIVED: [(&std::sync::LazyLock<TableSpec>, &[&std::sync::LazyLock<TableSpec>]); 3] = [
+    (&schema::TRANSACTIONS, &[&schema::SALES_HOURLY, &schema::CUSTOMER_HOURLY]),
+    (&schema::TRANSACTION_LINES, &[&schema::PRODUCT_HOURLY]),
+    (&schema::EVENTS, &[&schema::EVENTS_HOURLY]),
+];
+
+/// What has still to be done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Behind {
+    /// Events in Kafka that are not in Bronze.
+    pub events: u64,
+    /// Tables that have not consumed all of the table below them.
+    pub tables: u32,
+}
+
+impl Behind {
+    /// Whether everything that is in Kafka is in Gold.
+    #[must_use]
+    pub fn is_nothing(self) -> bool {
+        self == Behind::default()
+    }
+}
+
+/// Compares Kafka with Bronze and each layer with the one below.
+///
+/// # Errors
+/// When Kafka or the lake cannot be read.
+pub async fn behind(bootstrap_servers: &str, lake: &Lake) -> Result<Behind> {
+    let mut behind = Behind::default();
+    for topic in Topic::ALL {
+        let servers: Arc<str> = bootstrap_servers.into();
+        let ends = tokio::task::spawn_blocking(move || kafka::watermarks(&servers, topic)).await.context("asking Kafka")??;
+        let mut bronze = lake.table(schema::bronze_of(topic)).await?;
+        for (partition, (first, end)) in ends {
+            let source = Position::kafka(topic.name(), partition, 0).source;
+            let next = bronze.position(&source).await?.map_or(first, |last| last + 1);
+            behind.events += u64::try_from(end - next).unwrap_or(0);
+        }
+        for spec in silver::tables_of(topic) {
+            behind.tables += u32::from(!consumed(&bronze, lake.table(spec).await?).await?);
+        }
+    }
+    for (source, tables) in DERIVED {
+        let source = lake.table(source).await?;
+        for spec in tables {
+            behind.tables += u32::from(!consumed(&source, lake.table(spec).await?).await?);
+        }
+    }
+    Ok(behind)
+}
+
+/// Whether the table has consumed every version of its source that holds rows.
+async fn consumed(source: &LakeTable, mut table: LakeTable) -> Result<bool> {
+    let position = table.position(&source.source_name()).await?;
+    let changes = source.changes_since(position, u64::MAX).await?;
+    Ok(changes.iter().all(|change| change.files.is_empty()))
+}

@@ -1,0 +1,215 @@
+//! Settings: `config/default.toml`, overridden by a file and by the environment. Read in the two mains only.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use toml::{Table, Value};
+
+/// The defaults, with a comment on each setting.
+pub const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// Names a file whose settings override the defaults.
+pub const FILE_VARIABLE: &str = "STREAMLINEHUB_CONFIG";
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    pub address: String,
+    pub port: u16,
+    pub data_dir: PathBuf,
+    pub log: Log,
+    pub delta_lake: DeltaLake,
+    pub kafka: Kafka,
+    pub redis: Service,
+    pub database: Service,
+    pub ingest: Ingest,
+    pub buffer: Buffer,
+    pub silver: Silver,
+    pub gold: Gold,
+    pub maintenance: Maintenance,
+    pub replay: Replay,
+    pub live: Live,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    pub level: String,
+    pub json: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeltaLake {
+    pub path: PathBuf,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kafka {
+    pub bootstrap_servers: String,
+    pub group: String,
+    pub partitions: u16,
+    pub embedded_port: u16,
+}
+
+/// A service that is either named by its URL or started by us.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    pub url: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ingest {
+    pub max_event_bytes: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Buffer {
+    pub threshold: usize,
+    pub max_wait_ms: u64,
+    pub capacity: usize,
+    pub capacity_bytes: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Silver {
+    pub batch_events: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gold {
+    pub min_interval_ms: u64,
+    pub batch_rows: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Maintenance {
+    pub every_commits: u64,
+    pub retention_hours: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replay {
+    pub enabled: bool,
+    pub path: PathBuf,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Live {
+    pub rate: f64,
+}
+
+impl Settings {
+    /// The defaults, overridden by the file that [`FILE_VARIABLE`] names and by the environment.
+    ///
+    /// # Errors
+    /// Names the file or the variable at fault and what it should hold.
+    pub fn load() -> Result<Settings> {
+        let mut table: Table = DEFAULTS.parse().context("config/default.toml")?;
+        if let Some(path) = std::env::var_os(FILE_VARIABLE) {
+            let path = PathBuf::from(path);
+            let text = std::fs::read_to_string(&path)
+                .with_context(|| format!("{FILE_VARIABLE} names {}, which cannot be read", path.display()))?;
+            let file: Table = text.parse().with_context(|| format!("{} is not valid TOML", path.display()))?;
+            merge(&mut table, file);
+        }
+        override_from(&mut table, "", &|name| std::env::var(name).ok().filter(|value| !value.is_empty()))?;
+        Settings::from_table(table)
+    }
+
+    /// The defaults alone, as tests start from.
+    ///
+    /// # Panics
+    /// Never: a test reads the defaults.
+    #[must_use]
+    pub fn defaults() -> Settings {
+        let table = DEFAULTS.parse().expect("the defaults are part of the program");
+        Settings::from_table(table).expect("the defaults are part of the program")
+    }
+
+    fn from_table(table: Table) -> Result<Settings> {
+        let settings: Settings = Value::Table(table).try_into().context("settings")?;
+        if settings.buffer.threshold == 0 || settings.buffer.capacity < settings.buffer.threshold {
+            bail!("buffer.capacity ({}) must be at least buffer.threshold ({}), and both above 0", settings.buffer.capacity, settings.buffer.threshold);
+        }
+        if !settings.live.rate.is_finite() || !(0.0..=100_000.0).contains(&settings.live.rate) {
+            bail!("live.rate must be between 0 and 100000 events per second, found {}", settings.live.rate);
+        }
+        Ok(settings)
+    }
+
+    /// The lake's root folder.
+    #[must_use]
+    pub fn lake_path(&self) -> PathBuf {
+        if self.delta_lake.path == Path::new("") { self.data_dir.join("lake") } else { self.delta_lake.path.clone() }
+    }
+}
+
+fn merge(base: &mut Table, over: Table) {
+    for (key, value) in over {
+        match (base.get_mut(&key), value) {
+            (Some(Value::Table(inner)), Value::Table(value)) => merge(inner, value),
+            (_, value) => {
+                base.insert(key, value);
+            }
+        }
+    }
+}
+
+/// Replaces each setting whose variable is set, keeping the type that the defaults give it.
+fn override_from(table: &mut Table, prefix: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<()> {
+    for (key, value) in table.iter_mut() {
+        let name = format!("{prefix}{}", key.to_uppercase());
+        if let Value::Table(inner) = value {
+            override_from(inner, &format!("{name}_"), variable)?;
+            continue;
+        }
+        let Some(text) = variable(&name) else { continue };
+        let replaced = match value {
+            Value::Integer(_) => text.parse().map(Value::Integer).ok(),
+            Value::Float(_) => text.parse().map(Value::Float).ok(),
+            Value::Boolean(_) => text.parse().map(Value::Boolean).ok(),
+            _ => Some(Value::String(text.clone())),
+        };
+        *value = replaced.with_context(|| format!("{name} is `{text}`, but a {} is expected", value.type_str()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_overrides_by_path() {
+        let mut table: Table = DEFAULTS.parse().expect("defaults");
+        let variable = |name: &str| match name {
+            "PORT" => Some("4000".to_owned()),
+            "DELTA_LAKE_PATH" => Some("/tmp/elsewhere".to_owned()),
+            "LIVE_RATE" => Some("0".to_owned()),
+            _ => None,
+        };
+        override_from(&mut table, "", &variable).expect("good values");
+        let settings = Settings::from_table(table).expect("settings");
+        assert_eq!((settings.port, settings.lake_path()), (4000, PathBuf::from("/tmp/elsewhere")));
+        assert!(settings.live.rate.abs() < f64::EPSILON);
+        assert_eq!(Settings::defaults().lake_path(), PathBuf::from("data/lake"));
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_variable() {
+        let mut table: Table = DEFAULTS.parse().expect("defaults");
+        let error = override_from(&mut table, "", &|name| (name == "PORT").then(|| "many".to_owned())).expect_err("no number");
+        assert_eq!(error.to_string(), "PORT is `many`, but a integer is expected");
+    }
+}

@@ -1,0 +1,208 @@
+//! From Bronze to Silver: typed, cleaned, each event once.
+//!
+//! * [`parse`]: Bronze rows become events, or rejections with a reason
+//! * [`tables`]: events become the rows of each Silver table
+//! * [`target`]: a Silver table under way: what it has seen, and how rows get into it
+//!
+//! Each table records the Bronze version that it has consumed in the commit of its rows. After a crash between the commits
+//! of two tables, the one that is behind catches up alone, from the same Bronze versions and with the same result.
+
+mod parse;
+mod tables;
+mod target;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use chrono::Utc;
+use deltalake::arrow::array::{Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, ArrayRef, AsArray, BinaryArray, Int32Array};
+use model::topic::Topic;
+use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, error, info_span};
+
+pub use self::tables::of as tables_of;
+use self::{
+    parse::{Rejected, SourceBatch},
+    target::Target,
+};
+use crate::{
+    ingest::{ingest_date, same_text},
+    lake::{Lake, LakeTable, schema, table::{Change, Position}},
+    live::{TopicStats, WorkerStats},
+    settings::Settings,
+};
+
+/// Without news from Bronze, look anyway: other workers write there too.
+const POLL: Duration = Duration::from_secs(2);
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The columns of Bronze that Silver reads.
+const COLUMNS: [&str; 7] = ["partition", "offset", "kafka_time", "ingested_at", "key", "headers", "payload"];
+
+/// Keeps the Silver tables of one topic up to date.
+pub struct Silver {
+    topic: Topic,
+    settings: Arc<Settings>,
+    bronze: LakeTable,
+    dead_letters: LakeTable,
+    targets: Vec<Target>,
+    worker: Arc<WorkerStats>,
+    stats: Arc<TopicStats>,
+    /// Told after each commit.
+    committed: watch::Sender<u64>,
+}
+
+impl Silver {
+    /// # Errors
+    /// When one of the tables cannot be opened.
+    pub async fn open(topic: Topic, settings: Arc<Settings>, lake: &Lake, worker: Arc<WorkerStats>, committed: watch::Sender<u64>) -> Result<Silver> {
+        let bronze = lake.table(schema::bronze_of(topic)).await?;
+        let dead_letters = lake.table(&schema::DEAD_LETTERS).await?;
+        let mut targets = Vec::new();
+        for spec in tables::of(topic) {
+            targets.push(Target::open(lake, spec).await?);
+        }
+        let stats = worker.topic(topic);
+        Ok(Silver { topic, settings, bronze, dead_letters, targets, worker, stats, committed })
+    }
+
+    /// Runs until it is told to stop. The last events are taken with [`Silver::drain`].
+    pub async fn run(&mut self, mut news: watch::Receiver<i64>, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            let began = Instant::now();
+            match self.step().await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => self.failed(&error).await,
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                _ = news.changed() => {}
+                () = tokio::time::sleep_until(began + POLL) => {}
+            }
+        }
+    }
+
+    /// Takes all that is in Bronze.
+    ///
+    /// # Errors
+    /// When a step fails; nothing is lost, the next start goes on from there.
+    pub async fn drain(&mut self) -> Result<()> {
+        while self.step().await? {}
+        Ok(())
+    }
+
+    async fn failed(&mut self, error: &anyhow::Error) {
+        error!(topic = self.topic.name(), error = format!("{error:#}"), "a Silver batch failed and is tried again");
+        self.stats.silver.failed(&format!("{error:#}"));
+        for target in &mut self.targets {
+            target.forget();
+            let _ = target.table.refresh().await;
+        }
+        let _ = self.dead_letters.refresh().await;
+        tokio::time::sleep(RETRY).await;
+    }
+
+    /// Takes one batch of Bronze versions; false when there is none.
+    async fn step(&mut self) -> Result<bool> {
+        self.bronze.refresh().await?;
+        let source = self.bronze.source_name();
+        let mut positions = Vec::new();
+        for target in &mut self.targets {
+            target.refresh().await?;
+            positions.push(target.table.position(&source).await?);
+        }
+        // A table that is ahead waits for the others, which first catch up with it.
+        let behind = positions.iter().copied().min().flatten();
+        let ahead = positions.iter().copied().flatten().filter(|&position| Some(position) > behind).min();
+        let mut changes = self.bronze.changes_since(behind, self.settings.silver.batch_events).await?;
+        changes.retain(|change| ahead.is_none_or(|ahead| change.version <= ahead));
+        let Some(last) = changes.last().map(|change| change.version) else { return Ok(false) };
+        let events: u64 = changes.iter().map(Change::rows).sum();
+        let span = info_span!("silver", topic = self.topic.name(), events);
+        let began = Instant::now();
+        self.take(&changes, &positions, behind, Position { source, at: last }).instrument(span).await?;
+        self.stats.silver.events(events);
+        if events > 0 {
+            self.stats.silver.batch(events, began.elapsed());
+        }
+        self.committed.send_modify(|count| *count += 1);
+        Ok(true)
+    }
+
+    async fn take(&mut self, changes: &[Change], positions: &[Option<i64>], behind: Option<i64>, position: Position) -> Result<()> {
+        let mut batches = Vec::new();
+        for change in changes {
+            for file in &change.files {
+                for batch in self.bronze.read(file, &COLUMNS).await? {
+                    batches.push(SourceBatch { version: change.version, batch });
+                }
+            }
+        }
+        let topic = self.topic;
+        let mut made = tokio::task::spawn_blocking(move || tables::make(topic, &batches)).await.context("making Silver rows")??;
+        self.reject(&made.rejected, &position).await?;
+        for ((target, rows), at) in self.targets.iter_mut().zip(made.tables.drain(..)).zip(positions) {
+            if *at != behind {
+                continue;
+            }
+            let written = target.write(rows, &position).await?;
+            if std::ptr::eq(target.table.spec(), &raw const *schema::EVENTS) {
+                self.stats.silver.duplicates(written.duplicates);
+            } else if std::ptr::eq(target.table.spec(), &raw const *schema::TRANSACTIONS) {
+                self.worker.sales(sales(&written.batch));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts rejected events among the dead letters, unless they are there already.
+    async fn reject(&mut self, rejected: &[Rejected], position: &Position) -> Result<()> {
+        if rejected.is_empty() {
+            return Ok(());
+        }
+        self.dead_letters.refresh().await?;
+        let done = self.dead_letters.position(&position.source).await?;
+        let rejected: Vec<&Rejected> = rejected.iter().filter(|rejected| Some(rejected.version) > done).collect();
+        if rejected.is_empty() {
+            return Ok(());
+        }
+        self.stats.silver.rejected(rejected.len() as u64);
+        let batch = dead_letters(self.topic, &rejected)?;
+        self.dead_letters.append(&[batch], std::slice::from_ref(position)).await
+    }
+}
+
+/// When the transactions occurred, and their amounts.
+fn sales(transactions: &RecordBatch) -> impl Iterator<Item = (i64, i128)> {
+    use deltalake::arrow::datatypes::{Decimal128Type, TimestampMicrosecondType};
+    let column = |name| transactions.column_by_name(name).cloned();
+    let times = column("occurred_at").map(|array| array.as_primitive::<TimestampMicrosecondType>().values().to_vec());
+    let amounts = column("amount").map(|array| array.as_primitive::<Decimal128Type>().values().to_vec());
+    times.unwrap_or_default().into_iter().zip(amounts.unwrap_or_default())
+}
+
+fn dead_letters(topic: Topic, rejected: &[&Rejected]) -> Result<RecordBatch> {
+    let rows = rejected.len();
+    let text = |pick: fn(&Rejected) -> &str| Arc::new(StringArray::from_iter_values(rejected.iter().map(|&row| pick(row)))) as ArrayRef;
+    let time = |pick: fn(&Rejected) -> i64| {
+        Arc::new(TimestampMicrosecondArray::from_iter_values(rejected.iter().map(|&row| pick(row))).with_timezone("UTC")) as ArrayRef
+    };
+    let mut columns: Vec<ArrayRef> = vec![
+        same_text(topic.name(), rows),
+        Arc::new(Int32Array::from_iter_values(rejected.iter().map(|row| row.source.partition))),
+        Arc::new(Int64Array::from_iter_values(rejected.iter().map(|row| row.source.offset))),
+        time(|row| row.source.kafka_time),
+        time(|row| row.source.ingested_at),
+        Arc::new(BinaryArray::from_iter(rejected.iter().map(|row| row.key.as_deref()))),
+        Arc::new(StringArray::from_iter(rejected.iter().map(|row| row.headers.as_deref()))),
+        Arc::new(BinaryArray::from_iter_values(rejected.iter().map(|row| row.payload.as_bytes()))),
+        Arc::new(Int64Array::from_iter_values(rejected.iter().map(|row| i64::try_from(row.payload.len()).unwrap_or(i64::MAX)))),
+        same_text("silver", rows),
+        text(|row| row.rejection.name()),
+        text(|row| &row.reason),
+    ];
+    columns.extend(ingest_date(rows, Utc::now()));
+    Ok(RecordBatch::try_new(schema::DEAD_LETTERS.schema.clone(), columns)?)
+}

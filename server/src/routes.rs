@@ -1,0 +1,111 @@
+//! Everything that HTTP offers, on one page.
+
+use std::{sync::Arc, time::Duration};
+
+use app::{App, ports::Dashboard, shell};
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, FromRef, Request, State},
+    handler::Handler,
+    http::{HeaderValue, Method, StatusCode, Uri, header},
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{any, get},
+};
+use leptos::{
+    config::{Env, LeptosOptions},
+    prelude::provide_context,
+};
+use leptos_axum::{LeptosRoutes, generate_route_list, render_app_async_with_context};
+use model::health::Status;
+use tower_http::{
+    compression::{CompressionLayer, CompressionLevel},
+    services::ServeDir,
+    timeout::TimeoutLayer,
+    trace::TraceLayer,
+};
+
+use crate::{problem::Problem, security};
+
+/// A response that takes longer to begin is given up.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+/// The largest body of a request, in bytes.
+const BODY_LIMIT: usize = 1 << 20;
+
+/// What the routes need.
+#[derive(Clone)]
+pub struct WebState {
+    pub dashboard: Arc<dyn Dashboard>,
+    pub leptos: LeptosOptions,
+}
+
+impl FromRef<WebState> for LeptosOptions {
+    fn from_ref(state: &WebState) -> LeptosOptions {
+        state.leptos.clone()
+    }
+}
+
+/// Where the browser's half is found. The names are those that the build gives its files.
+pub fn leptos_options(site_root: &str) -> LeptosOptions {
+    LeptosOptions::builder().output_name("streamlinehub").site_root(site_root).site_pkg_dir("pkg").env(Env::PROD).build()
+}
+
+/// All routes. Call it within a Tokio runtime.
+pub fn router(state: WebState) -> Router {
+    let options = state.leptos.clone();
+    let site = ServeDir::new(&*options.site_root)
+        .append_index_html_on_directories(false)
+        .precompressed_br()
+        .precompressed_gzip()
+        .fallback(page_not_found.with_state(state.clone()));
+    Router::new()
+        .route("/api/v1/health", get(health))
+        .leptos_routes_with_context(&state, generate_route_list(App), page_context(&state), move || shell(options.clone()))
+        .route("/api", any(api_not_found))
+        .route("/api/{*path}", any(api_not_found))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback_service(site)
+        .with_state(state)
+        .layer(middleware::from_fn(security::refuse_foreign_sockets))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIME_LIMIT))
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
+        .layer(middleware::from_fn(security::add_headers))
+        .layer(TraceLayer::new_for_http())
+}
+
+/// What pages and server functions find in their context.
+fn page_context(state: &WebState) -> impl Fn() + Clone + Send + Sync + 'static {
+    let dashboard = Arc::clone(&state.dashboard);
+    move || {
+        provide_context(Arc::clone(&dashboard));
+        security::protect_page();
+    }
+}
+
+/// Never waits: for load balancers, scripts and people. 503 only if something is down.
+async fn health(State(state): State<WebState>) -> Response {
+    let health = state.dashboard.health().await;
+    let status = if health.status == Status::Down { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    (status, no_store, Json(health)).into_response()
+}
+
+async fn api_not_found(uri: Uri) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, format!("There is nothing at {}.", uri.path()))
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {method}; the header Allow says what it takes.", uri.path()))
+}
+
+/// The app's own page for what does not exist.
+async fn page_not_found(State(state): State<WebState>, request: Request) -> Response {
+    let options = state.leptos.clone();
+    let render = render_app_async_with_context(page_context(&state), move || shell(options.clone()));
+    let mut page = render(request).await;
+    if page.status() == StatusCode::OK {
+        *page.status_mut() = StatusCode::NOT_FOUND;
+    }
+    page
+}

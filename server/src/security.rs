@@ -1,0 +1,112 @@
+//! What protects the browser: the content security policy, the other security headers, and the check of where a socket
+//! comes from.
+
+use axum::{
+    extract::Request,
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use leptos::{nonce::use_nonce, prelude::use_context};
+use leptos_axum::ResponseOptions;
+use url::Url;
+
+use crate::problem::Problem;
+
+/// For everything that is not a page: nothing in it may run or load anything.
+const POLICY_WITHOUT_PAGE: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+
+const HEADERS: [(HeaderName, HeaderValue); 6] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("permissions-policy"), HeaderValue::from_static("camera=(), geolocation=(), microphone=()")),
+    // For browsers that do not know frame-ancestors.
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+];
+
+/// The policy of a page whose inline scripts carry this nonce.
+///
+/// `wasm-unsafe-eval` lets WebAssembly be compiled and nothing else. Style attributes are let through because the charts'
+/// tooltips are made of them; style elements are not.
+fn page_policy(nonce: &str) -> String {
+    format!(
+        "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self' 'nonce-{nonce}'; \
+         style-src-attr 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; manifest-src 'self'; \
+         base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+}
+
+/// Gives the page that is being rendered its policy. Called in the page's context.
+pub fn protect_page() {
+    if let (Some(nonce), Some(response)) = (use_nonce(), use_context::<ResponseOptions>())
+        && let Ok(policy) = HeaderValue::from_str(&page_policy(&nonce))
+    {
+        response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
+    }
+}
+
+/// Adds the headers that every response has; a policy of its own stays.
+pub async fn add_headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(POLICY_WITHOUT_PAGE);
+    // Unless it says otherwise a response may be kept, but is asked for again before it is used.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
+    headers.extend(HEADERS);
+    response
+}
+
+/// Refuses a socket that a page of another origin opens: browsers let such pages do so, with the user's cookies.
+pub async fn refuse_foreign_sockets(request: Request, next: Next) -> Response {
+    if is_socket(request.headers()) && is_foreign(request.headers()) {
+        return Problem::new(StatusCode::FORBIDDEN, "A page of another origin may not open a socket here.").into_response();
+    }
+    next.run(request).await
+}
+
+fn is_socket(headers: &HeaderMap) -> bool {
+    headers.get(header::UPGRADE).is_some_and(|upgrade| upgrade.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+/// Whether a browser names an origin other than the host that it asks. Programs that are no browser name none.
+fn is_foreign(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else { return false };
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let authority = origin.to_str().ok().and_then(|origin| Url::parse(origin).ok()).and_then(|origin| {
+        let host = origin.host_str()?;
+        Some(origin.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+    });
+    match (authority, host) {
+        (Some(authority), Some(host)) => !authority.eq_ignore_ascii_case(without_default_port(host)),
+        _ => true,
+    }
+}
+
+fn without_default_port(host: &str) -> &str {
+    host.strip_suffix(":80").or_else(|| host.strip_suffix(":443")).unwrap_or(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_same_host_and_port_are_our_own() {
+        let foreign = |origin: &str, host: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ORIGIN, HeaderValue::from_str(origin).expect("a header"));
+            headers.insert(header::HOST, HeaderValue::from_str(host).expect("a header"));
+            is_foreign(&headers)
+        };
+        assert!(!foreign("http://localhost:3000", "localhost:3000"));
+        assert!(!foreign("https://example.org", "Example.org"));
+        assert!(!foreign("https://example.org", "example.org:443"));
+        assert!(!foreign("http://[::1]:3000", "[::1]:3000"));
+        assert!(foreign("http://localhost:3001", "localhost:3000"));
+        assert!(foreign("https://example.org.evil.org", "example.org"));
+        assert!(foreign("null", "example.org"));
+        assert!(!is_foreign(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,253 @@
+//! The wiring. HTTP comes up first, so that the health of the rest can be asked from the first moment; then the services,
+//! the store, the pipeline and the demo data. Everything goes down in the opposite order.
+
+use std::{
+    future::Future,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, anyhow};
+use app::ports::Dashboard;
+use async_trait::async_trait;
+use etl::{
+    embedded::Services,
+    lake::{Lake, schema},
+    live::read_workers,
+    pipeline::Pipeline,
+    settings::Settings,
+};
+use model::{
+    health::{Replay, ReplayState},
+    live::WorkerLive,
+};
+use redis::aio::ConnectionManager;
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::{
+    dashboard::Parts,
+    health::Part,
+    live::Workers,
+    pipeline_view::PipelineTables,
+    probes,
+    replay::Demo,
+    routes::{WebState, leptos_options, router},
+    store::Store,
+    warehouse::{Limits, Warehouse},
+};
+
+/// Commits of other processes are not announced to us; this often we look for them.
+const LOOK_FOR_COMMITS_EVERY: Duration = Duration::from_secs(1);
+/// Open requests get this long to end once we stop.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
+
+/// The program, ready to run.
+pub struct Application {
+    settings: Arc<Settings>,
+    site_root: PathBuf,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Application {
+    /// Takes the address. `site_root` is the folder of the browser's half.
+    ///
+    /// # Errors
+    /// The address is taken or not ours.
+    pub async fn build(settings: Settings, site_root: PathBuf) -> Result<Application> {
+        let wanted = (settings.address.as_str(), settings.port);
+        let listener = TcpListener::bind(wanted).await.with_context(|| {
+            format!("cannot listen on {}:{}; PORT and ADDRESS choose another place", settings.address, settings.port)
+        })?;
+        let address = listener.local_addr()?;
+        Ok(Application { settings: Arc::new(settings), site_root, listener, address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Runs until `shutdown`, then stops everything in order: no new requests, no new events, what is under way goes to
+    /// Gold, and the services last.
+    ///
+    /// # Errors
+    /// Something that it cannot do without does not come up; everything is stopped again.
+    pub async fn run_until(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+        let stop = CancellationToken::new();
+        let signal = tokio::spawn({
+            let stop = stop.clone();
+            async move {
+                shutdown.await;
+                stop.cancel();
+            }
+        });
+        let parts = Arc::new(Parts::default());
+        let dashboard: Arc<dyn Dashboard> = Arc::clone(&parts) as Arc<_>;
+        let routes = router(WebState { dashboard, leptos: leptos_options(&self.site_root.to_string_lossy()) });
+        let server = axum::serve(self.listener, routes).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let server = tokio::spawn(server.into_future());
+
+        let mut backend = Backend::new(self.settings, parts);
+        let outcome = backend.bring_up(&stop).await;
+        match &outcome {
+            Ok(()) => stop.cancelled().await,
+            Err(_) => stop.cancel(),
+        }
+        if timeout(LAST_REQUESTS, server).await.is_err() {
+            tracing::warn!("some requests did not end in time and are cut off");
+        }
+        backend.stop().await;
+        signal.abort();
+        outcome
+    }
+}
+
+/// Everything behind HTTP, as far as it is up.
+struct Backend {
+    settings: Arc<Settings>,
+    parts: Arc<Parts>,
+    services: Option<Services>,
+    store: Option<Store>,
+    pipeline: Option<Pipeline>,
+    /// Ends with the producers of demo events.
+    producers: CancellationToken,
+    demo: Option<JoinHandle<()>>,
+    /// Ends with what only looks: health, live metrics, the warehouse.
+    observers: CancellationToken,
+    observing: JoinSet<()>,
+}
+
+impl Backend {
+    fn new(settings: Arc<Settings>, parts: Arc<Parts>) -> Backend {
+        Backend {
+            settings,
+            parts,
+            services: None,
+            store: None,
+            pipeline: None,
+            producers: CancellationToken::new(),
+            demo: None,
+            observers: CancellationToken::new(),
+            observing: JoinSet::new(),
+        }
+    }
+
+    /// Brings up one after the other, and no more once it is told to stop.
+    async fn bring_up(&mut self, stop: &CancellationToken) -> Result<()> {
+        let (health, until) = (Arc::clone(&self.parts.health), self.observers.clone());
+        self.observing.spawn(async move { health.run(until).await });
+
+        let lake = Lake::open(&self.settings.lake_path())?;
+        let root = Url::from_directory_path(lake.root()).map_err(|()| anyhow!("the lake's folder has no absolute path"))?;
+        let warehouse = Arc::new(Warehouse::new(&root, Limits::default())?);
+        let (gold_commits, announced) = watch::channel(0);
+        self.open_lake(&root, Arc::clone(&warehouse), announced);
+        self.parts.health.watch(Part::Lake, probes::lake(lake.root().to_owned(), Arc::clone(&warehouse)));
+
+        let services = self.services.insert(Services::start(&self.settings).await?);
+        let (kafka, redis_url, database_url) =
+            (services.kafka.clone(), services.redis_url.clone(), services.database_url.clone());
+        let redis = probes::connect_redis(&redis_url).await?;
+        self.parts.health.watch(Part::Broker, probes::broker(kafka.clone()));
+        self.parts.health.watch(Part::Redis, probes::redis(redis.clone()));
+        let (live, until) = (Arc::clone(&self.parts.live), self.observers.clone());
+        self.observing.spawn(async move { live.run(PublishedWorkers(redis), until).await });
+        if stop.is_cancelled() {
+            return Ok(());
+        }
+
+        let store = self.store.insert(Store::connect(&database_url).await?).clone();
+        self.parts.health.watch(Part::Postgres, probes::postgres(store.clone()));
+        if stop.is_cancelled() {
+            return Ok(());
+        }
+
+        let pipeline = Pipeline::start(Arc::clone(&self.settings), &kafka, &redis_url).await?;
+        self.announce(pipeline.gold_committed(), gold_commits);
+        self.pipeline = Some(pipeline);
+        self.parts.health.watch(Part::Pipeline, probes::pipeline(Arc::clone(&self.parts.live)));
+
+        self.start_demo(Demo {
+            store,
+            lake,
+            warehouse,
+            bootstrap_servers: kafka,
+            live_rate: self.settings.live.rate,
+            progress: self.parts.replay.clone(),
+        });
+        Ok(())
+    }
+
+    /// Reads the lake for the first time, then follows it.
+    fn open_lake(&mut self, root: &Url, warehouse: Arc<Warehouse>, announced: watch::Receiver<u64>) {
+        let tables = schema::all().into_iter().map(|table| (table.layer, table.name));
+        // Put in only once, here.
+        _ = self.parts.tables.set(PipelineTables::new(root, tables, schema::DEAD_LETTERS.name));
+        let (parts, until) = (Arc::clone(&self.parts), self.observers.clone());
+        self.observing.spawn(async move {
+            if let Err(error) = warehouse.refresh().await {
+                tracing::warn!("the lake cannot be read yet: {error:#}");
+            }
+            _ = parts.warehouse.set(Arc::clone(&warehouse));
+            warehouse.follow(announced, LOOK_FOR_COMMITS_EVERY, until).await;
+        });
+    }
+
+    /// Hands the pipeline's announcements on to the warehouse, which was there before it.
+    fn announce(&mut self, mut committed: watch::Receiver<u64>, announce: watch::Sender<u64>) {
+        self.observing.spawn(async move {
+            while committed.changed().await.is_ok() {
+                announce.send_modify(|count| *count += 1);
+            }
+        });
+    }
+
+    fn start_demo(&mut self, demo: Demo) {
+        if !self.settings.replay.enabled {
+            self.parts.replay.send_replace(Replay { state: ReplayState::Off, ..Replay::default() });
+            return;
+        }
+        let (folder, stop) = (self.settings.replay.path.clone(), self.producers.clone());
+        self.demo = Some(tokio::spawn(async move { demo.run(&folder, stop).await }));
+    }
+
+    async fn stop(mut self) {
+        self.producers.cancel();
+        if let Some(demo) = self.demo.take()
+            && let Err(error) = demo.await
+        {
+            tracing::warn!("the demo data's producer ended badly: {error}");
+        }
+        if let Some(pipeline) = self.pipeline.take() {
+            pipeline.stop().await;
+        }
+        self.observers.cancel();
+        while self.observing.join_next().await.is_some() {}
+        if let Some(store) = self.store.take() {
+            store.close().await;
+        }
+        if let Some(services) = self.services.take() {
+            services.stop().await;
+        }
+    }
+}
+
+/// Workers that publish in Redis.
+struct PublishedWorkers(ConnectionManager);
+
+#[async_trait]
+impl Workers for PublishedWorkers {
+    async fn read(&mut self) -> Result<Vec<WorkerLive>> {
+        read_workers(&mut self.0).await
+    }
+}

@@ -1,0 +1,112 @@
+//! A Gold table in memory as DataFusion sees it. A bound on the hour is answered by cutting the sorted batches, without
+//! looking at a row that is not wanted.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use deltalake::{
+    arrow::{array::RecordBatch, datatypes::SchemaRef},
+    datafusion::{
+        catalog::{Session, TableProvider},
+        common::{Result, ScalarValue},
+        datasource::{TableType, memory::MemorySourceConfig},
+        logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown},
+        physical_plan::ExecutionPlan,
+    },
+};
+
+use super::gold;
+
+/// Below this many rows a second thread costs more than it brings.
+const ROWS_WORTH_A_THREAD: usize = 50_000;
+
+/// The batches of a table, each sorted by hour.
+#[derive(Debug)]
+pub(super) struct Hourly {
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+}
+
+impl Hourly {
+    pub(super) fn new(schema: SchemaRef, batches: Vec<RecordBatch>) -> Hourly {
+        Hourly { schema, batches }
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+
+    /// The rows with `from <= hour < to` (microseconds), sharing the memory of the table.
+    fn between(&self, from: i64, to: i64) -> impl Iterator<Item = RecordBatch> {
+        self.batches.iter().filter_map(move |batch| {
+            let hours = gold::hours(batch);
+            let first = hours.partition_point(|hour| *hour < from);
+            let end = hours.partition_point(|hour| *hour < to);
+            (first < end).then(|| batch.slice(first, end - first))
+        })
+    }
+}
+
+/// A bound on the hour, in microseconds.
+enum Bound {
+    From(i64),
+    To(i64),
+}
+
+fn bound(filter: &Expr) -> Option<Bound> {
+    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = filter else { return None };
+    let (Expr::Column(column), Expr::Literal(ScalarValue::TimestampMicrosecond(Some(limit), None), _)) =
+        (left.as_ref(), right.as_ref())
+    else {
+        return None;
+    };
+    match op {
+        Operator::GtEq if column.name == gold::HOUR => Some(Bound::From(*limit)),
+        Operator::Lt if column.name == gold::HOUR => Some(Bound::To(*limit)),
+        _ => None,
+    }
+}
+
+#[async_trait]
+impl TableProvider for Hourly {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        let support = |filter: &&Expr| match bound(filter) {
+            Some(_) => TableProviderFilterPushDown::Exact,
+            None => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(support).collect())
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let (mut from, mut to) = (i64::MIN, i64::MAX);
+        for bound in filters.iter().filter_map(bound) {
+            match bound {
+                Bound::From(limit) => from = from.max(limit),
+                Bound::To(limit) => to = to.min(limit),
+            }
+        }
+        let wanted: Vec<_> = self.between(from, to).collect();
+        let rows: usize = wanted.iter().map(RecordBatch::num_rows).sum();
+        let threads = (rows / ROWS_WORTH_A_THREAD).clamp(1, session.config().target_partitions().max(1));
+        // Dealt out one by one: neighbouring days are about equally large, so that every thread has the same work.
+        let mut partitions = vec![Vec::new(); threads];
+        for (index, batch) in wanted.into_iter().enumerate() {
+            partitions[index % threads].push(batch);
+        }
+        Ok(MemorySourceConfig::try_new_exec(&partitions, self.schema(), projection.cloned())?)
+    }
+}
