@@ -16,6 +16,10 @@
 //! * [`embedded`]: the services that are started where none are named
 //! * [`settings`]: every setting
 
+//!
+//! Entry points return boxed futures: a future's code is generated where it is polled, and so the pipeline is compiled once,
+//! here, and not again in each program and each test.
+
 pub mod embedded;
 pub mod gold;
 pub mod ingest;

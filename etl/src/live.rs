@@ -191,6 +191,12 @@ impl WorkerStats {
         self.topics.get(&topic).cloned().unwrap_or_default()
     }
 
+    /// Events that this worker has brought to Bronze.
+    #[must_use]
+    pub fn bronze_total(&self) -> u64 {
+        self.topics.values().map(|topic| topic.bronze.total()).sum()
+    }
+
     /// Sales that reached Silver: when they occurred (microseconds since 1970) and their amounts in lake units.
     pub fn sales(&self, sales: impl Iterator<Item = (i64, i128)>) {
         let now = Utc::now().timestamp();

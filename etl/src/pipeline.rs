@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use futures::{FutureExt, future::BoxFuture};
 use model::topic::Topic;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -60,7 +61,11 @@ impl Pipeline {
     ///
     /// # Errors
     /// When Kafka, Redis or the lake cannot be reached at the start. What fails later is tried again.
-    pub async fn start(settings: Arc<Settings>, bootstrap_servers: &str, redis_url: &str) -> Result<Pipeline> {
+    pub fn start<'a>(settings: Arc<Settings>, bootstrap_servers: &'a str, redis_url: &'a str) -> BoxFuture<'a, Result<Pipeline>> {
+        Pipeline::begin(settings, bootstrap_servers, redis_url).boxed()
+    }
+
+    async fn begin(settings: Arc<Settings>, bootstrap_servers: &str, redis_url: &str) -> Result<Pipeline> {
         let lake = Lake::open(&settings.lake_path())?;
         kafka::create_topics(bootstrap_servers, settings.kafka.partitions).await?;
         let redis = buffer::connect(redis_url).await?;
@@ -125,12 +130,15 @@ impl Pipeline {
     }
 
     /// Stops consuming, brings what is in the buffer to Gold, and ends.
-    pub async fn stop(self) {
-        info!("pipeline stopping");
-        self.ingest.stop("ingest").await;
-        self.silver.stop("silver").await;
-        self.gold.stop("gold").await;
-        self.others.stop("maintenance").await;
-        info!("pipeline stopped");
+    pub fn stop(self) -> BoxFuture<'static, ()> {
+        async move {
+            info!("pipeline stopping");
+            self.ingest.stop("ingest").await;
+            self.silver.stop("silver").await;
+            self.gold.stop("gold").await;
+            self.others.stop("maintenance").await;
+            info!("pipeline stopped");
+        }
+        .boxed()
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use futures::{FutureExt, future::BoxFuture};
 use model::topic::Topic;
 
 use crate::{
@@ -39,7 +40,11 @@ impl Behind {
 ///
 /// # Errors
 /// When Kafka or the lake cannot be read.
-pub async fn behind(bootstrap_servers: &str, lake: &Lake) -> Result<Behind> {
+pub fn behind<'a>(bootstrap_servers: &'a str, lake: &'a Lake) -> BoxFuture<'a, Result<Behind>> {
+    compare(bootstrap_servers, lake).boxed()
+}
+
+async fn compare(bootstrap_servers: &str, lake: &Lake) -> Result<Behind> {
     let mut behind = Behind::default();
     for topic in Topic::ALL {
         let servers: Arc<str> = bootstrap_servers.into();

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
 use etl::{
     lake::Lake,
+    live::WorkerStats,
     produce::{self, journey::Journey},
     progress,
 };
@@ -28,6 +29,8 @@ use crate::{
 const DATASET: &str = "complete-journey";
 /// How often progress is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Events that are sent before Bronze has them.
+const MAX_AHEAD: u64 = 20_000;
 
 /// What the replay works with.
 pub struct Demo {
@@ -35,6 +38,8 @@ pub struct Demo {
     pub lake: Lake,
     pub warehouse: Arc<Warehouse>,
     pub bootstrap_servers: String,
+    /// What the pipeline in this process has taken.
+    pub worker: Arc<WorkerStats>,
     /// Baskets per second once everything is loaded; 0 for none.
     pub live_rate: f64,
     pub progress: watch::Sender<Replay>,
@@ -94,11 +99,17 @@ impl Demo {
     ) -> Result<()> {
         let (journey, servers, stop, store) =
             (journey.clone(), self.bootstrap_servers.clone(), stop.clone(), self.store.clone());
+        let worker = Arc::clone(&self.worker);
         let runtime = tokio::runtime::Handle::current();
         blocking(move || {
             let checkpoint = |sent: u64| {
                 let step = if sent >= total { ReplayStep::Sent } else { ReplayStep::Running };
-                runtime.block_on(store.advance_replay(DATASET, step, sent, total))
+                runtime.block_on(store.advance_replay(DATASET, step, sent, total))?;
+                // As fast as the pipeline takes them: what waits in Kafka slows down whoever reads it.
+                while sent.saturating_sub(done) > worker.bronze_total() + MAX_AHEAD && !stop.is_cancelled() {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Ok(())
             };
             produce::replay::run(&journey, &servers, anchor, done, &stop, checkpoint)
         })

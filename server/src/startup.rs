@@ -12,6 +12,7 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use app::ports::Dashboard;
 use async_trait::async_trait;
+use futures::{FutureExt as _, future::BoxFuture};
 use etl::{
     embedded::Services,
     lake::{Lake, schema},
@@ -82,7 +83,12 @@ impl Application {
     ///
     /// # Errors
     /// Something that it cannot do without does not come up; everything is stopped again.
-    pub async fn run_until(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+    pub fn run_until(self, shutdown: impl Future<Output = ()> + Send + 'static) -> BoxFuture<'static, Result<()>> {
+        // Boxed, so that all that hangs on it is compiled once and not in each program and test.
+        self.run(shutdown.boxed()).boxed()
+    }
+
+    async fn run(self, shutdown: BoxFuture<'static, ()>) -> Result<()> {
         let stop = CancellationToken::new();
         let signal = tokio::spawn({
             let stop = stop.clone();
@@ -174,6 +180,7 @@ impl Backend {
 
         let pipeline = Pipeline::start(Arc::clone(&self.settings), &kafka, &redis_url).await?;
         self.announce(pipeline.gold_committed(), gold_commits);
+        let worker = Arc::clone(pipeline.stats());
         self.pipeline = Some(pipeline);
         self.parts.health.watch(Part::Pipeline, probes::pipeline(Arc::clone(&self.parts.live)));
 
@@ -182,6 +189,7 @@ impl Backend {
             lake,
             warehouse,
             bootstrap_servers: kafka,
+            worker,
             live_rate: self.settings.live.rate,
             progress: self.parts.replay.clone(),
         });

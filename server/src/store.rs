@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
-use sqlx::{
-    FromRow, PgPool,
-    migrate::Migrator,
-    postgres::PgPoolOptions,
-};
+use sqlx::{FromRow, PgPool, migrate::Migrator, postgres::PgPoolOptions};
 
-static MIGRATIONS: Migrator = sqlx::migrate!();
+/// The migrations of this program. Which were applied is kept in our own schema: where an unqualified name would go depends
+/// on the user's name and changes with the first migration.
+fn migrations() -> Migrator {
+    let mut migrations = sqlx::migrate!();
+    migrations.create_schema("streamlinehub");
+    migrations.dangerous_set_table_name("streamlinehub.migrations");
+    migrations
+}
 
 /// How far the loading of a data set is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +78,7 @@ impl Store {
             .connect(url)
             .await
             .context("PostgreSQL does not answer; is it running, and is database.url right?")?;
-        MIGRATIONS.run(&pool).await.context("the database schema cannot be brought up to date")?;
+        migrations().run(&pool).await.context("the database schema cannot be brought up to date")?;
         Ok(Store { pool })
     }
 

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use common::{Amount, Count, Null, Text, Time, Value, at};
 use etl::lake::schema;
@@ -129,7 +129,10 @@ async fn a_replaced_day_takes_the_place_of_the_old_one() {
     assert!(!warehouse.refresh().await.expect("a refresh"), "nothing was committed");
 
     let late = [sale("2025-01-01T10:00:00Z", Text("1"), 1, "10"), sale("2025-01-01T09:00:00Z", Null, 1, "5.5")];
-    lake.replace(&schema::SALES_HOURLY, "2025-01-01", SALES, &late.each_ref().map(|row| row.as_slice())).await;
+    let mut table = lake.lake.table(&schema::SALES_HOURLY).await.expect("the table");
+    let replaced = table.files(Some(&BTreeSet::from(["2025-01-01".to_owned()]))).expect("the files of the day");
+    let rows = common::batch(&schema::SALES_HOURLY, SALES, &late.each_ref().map(|row| row.as_slice()));
+    table.replace_dates(&replaced, &[rows], &[]).await.expect("a commit");
     assert!(warehouse.refresh().await.expect("a refresh"));
     assert_eq!(warehouse.rows(GoldTable::SalesHourly), 3);
     assert_eq!(values(&warehouse.query(&asked).await.expect("rows")), [some(&["35.5"])]);

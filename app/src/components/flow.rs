@@ -87,8 +87,8 @@ fn stations(live: &Live) -> Vec<Station> {
 /// What is known of them is what they send.
 fn producers(live: &Live) -> Station {
     let (flowing, state) = match live.replay.state {
-        ReplayState::Pending | ReplayState::Running => (true, state("busy", "Replaying demo data")),
-        _ if live.events_per_second > 0.0 => (true, state("good", "Sending")),
+        ReplayState::Pending | ReplayState::Running => (live.workers > 0, state("busy", "Replaying")),
+        _ if live.workers > 0 && live.events_per_second > 0.0 => (true, state("good", "Sending")),
         _ => (false, state("idle", "Quiet")),
     };
     let facts = vec![("Topics", live.topics.len().to_string()), ("Events read", format::whole(live.events_total))];
@@ -116,7 +116,7 @@ fn stage(live: &Live, stage: Stage) -> Station {
         name: stage.label(),
         state: stage_state(live, stage, rate, &of_topics),
         facts,
-        flowing: rate > 0.0,
+        flowing: live.workers > 0 && rate > 0.0,
         rejected: matches!(stage, Stage::Bronze | Stage::Silver).then_some(rejected),
     }
 }
@@ -125,10 +125,11 @@ fn stage_state(live: &Live, stage: Stage, rate: f64, of_topics: &[&StageLive]) -
     let paused = live.topics.iter().filter(|topic| topic.paused).count();
     if live.workers == 0 {
         state("bad", "Not running")
-    } else if let Some(error) = of_topics.iter().find_map(|one| one.error.clone()) {
-        state("bad", error)
+    } else if of_topics.iter().any(|one| one.error.is_some()) {
+        // What failed stands in the table of the topics.
+        state("bad", "Failing")
     } else if stage == Stage::Buffer && paused > 0 {
-        state("warn", "Full, reading paused")
+        state("warn", "Full, paused")
     } else if stage == Stage::Consume && live.lag > 0 && rate == 0.0 {
         state("warn", "Waiting to be read")
     } else if rate > 0.0 {

@@ -17,9 +17,9 @@ pub fn KpiCard(kpi: Kpi) -> impl IntoView {
     let before = kpi.previous.map(|previous| format!("{} in the period before", format::by_unit(unit, previous)));
     view! {
         <article class="panel kpi" data-metric=kpi.metric.clone()>
-            <h3 class="kpi-label" title=description>
+            <h2 class="kpi-label" title=description>
                 {label}
-            </h3>
+            </h2>
             <p class="kpi-value" class:kpi-value-none=kpi.value.is_none()>
                 {written}
             </p>

@@ -12,6 +12,7 @@ mod redis;
 use std::{net::TcpListener, path::Path};
 
 use anyhow::{Context, Result};
+use futures::{FutureExt, future::BoxFuture};
 use tracing::info;
 
 use crate::settings::Settings;
@@ -31,7 +32,11 @@ impl Services {
     ///
     /// # Errors
     /// When a program is missing or a service does not come up; says which and what to do.
-    pub async fn start(settings: &Settings) -> Result<Services> {
+    pub fn start(settings: &Settings) -> BoxFuture<'_, Result<Services>> {
+        Services::begin(settings).boxed()
+    }
+
+    async fn begin(settings: &Settings) -> Result<Services> {
         let data_dir = &settings.data_dir;
         let mut services = Services {
             kafka: settings.kafka.bootstrap_servers.clone(),
@@ -73,13 +78,16 @@ impl Services {
     }
 
     /// Stops what was started, the last first.
-    pub async fn stop(mut self) {
-        while let Some(child) = self.children.pop() {
-            child.stop().await;
+    pub fn stop(mut self) -> BoxFuture<'static, ()> {
+        async move {
+            while let Some(child) = self.children.pop() {
+                child.stop().await;
+            }
+            if let Some(broker) = self.broker.take() {
+                broker.stop().await;
+            }
         }
-        if let Some(broker) = self.broker.take() {
-            broker.stop().await;
-        }
+        .boxed()
     }
 }
 

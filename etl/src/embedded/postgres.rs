@@ -22,6 +22,8 @@ use super::{
 };
 
 const DATABASE: &str = "streamlinehub";
+/// Where the database lives when its user cannot reach the data folder.
+const ELSEWHERE: &str = "/var/lib/streamlinehub";
 
 /// Starts it, after making its database where there is none; returns its URL.
 pub(super) async fn start(folder: &Path) -> Result<(String, Child)> {
@@ -100,9 +102,15 @@ fn reachable(folder: &Path, run_as: Option<(u32, u32)>) -> Result<PathBuf> {
         make(folder)?;
         return Ok(folder.to_owned());
     }
-    // The name tells clones apart: the same data_dir always finds the same database.
-    let name = Uuid::new_v5(&Uuid::NAMESPACE_URL, folder.as_os_str().as_encoded_bytes());
-    let elsewhere = Path::new("/var/lib/streamlinehub").join(name.simple().to_string());
+    // Where it lives is noted in the data folder, so that a new data folder begins with a new database.
+    std::fs::create_dir_all(folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+    let note = folder.join("location");
+    let elsewhere = match std::fs::read_to_string(&note) {
+        Ok(path) => PathBuf::from(path),
+        Err(_) => Path::new(ELSEWHERE).join(Uuid::new_v4().simple().to_string()),
+    };
+    std::fs::create_dir_all(ELSEWHERE).with_context(|| format!("the folder {ELSEWHERE} cannot be made"))?;
+    std::fs::write(&note, elsewhere.as_os_str().as_encoded_bytes()).with_context(|| format!("{} cannot be written", note.display()))?;
     info!(folder = %elsewhere.display(), "the user `postgres` cannot reach the data folder; the database lives elsewhere");
     make(&elsewhere)?;
     Ok(elsewhere)

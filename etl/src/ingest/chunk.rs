@@ -91,10 +91,6 @@ impl ChunkBuilder {
         }
     }
 
-    pub(super) fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
     pub(super) fn rows(&self) -> usize {
         self.rows
     }

@@ -9,6 +9,7 @@ pub mod table;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use futures::{FutureExt, future::BoxFuture};
 use url::Url;
 
 pub use schema::TableSpec;
@@ -47,7 +48,14 @@ impl Lake {
     ///
     /// # Errors
     /// When its log cannot be read or its folder cannot be written.
-    pub async fn table(&self, spec: &'static TableSpec) -> Result<LakeTable> {
+    pub fn table(&self, spec: &'static TableSpec) -> BoxFuture<'_, Result<LakeTable>> {
+        self.open_table(spec).boxed()
+    }
+
+    async fn open_table(&self, spec: &'static TableSpec) -> Result<LakeTable> {
+        // Delta makes a table in a folder, but not the folder.
+        let path = self.root.join(spec.layer.name()).join(spec.name);
+        std::fs::create_dir_all(&path).with_context(|| format!("the folder {} cannot be made", path.display()))?;
         LakeTable::open(self.url(spec)?, spec).await
     }
 }

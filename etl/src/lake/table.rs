@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use deltalake::{
-    DeltaTable, DeltaTableBuilder, DeltaTableError, ObjectStore, Path,
+    DeltaTable, DeltaTableBuilder, ObjectStore, Path,
     arrow::array::RecordBatch,
     kernel::{
         Action, Add, StructType, Transaction,
@@ -90,27 +90,25 @@ impl LakeTable {
         let shown = url.to_string();
         let context = || format!("the Delta table {shown}");
         let mut table = DeltaTableBuilder::from_url(url).and_then(DeltaTableBuilder::build).with_context(context)?;
-        match table.load().await {
-            Ok(()) => {}
-            Err(DeltaTableError::NotATable(_)) => {
-                let schema: StructType = spec.schema.as_ref().try_into_kernel().with_context(context)?;
-                let created = table
-                    .create()
-                    .with_columns(schema.fields().cloned())
-                    .with_partition_columns(spec.partitioned_by.iter().copied())
-                    .with_configuration([("delta.dataSkippingStatsColumns".to_owned(), Some(spec.statistics.join(",")))])
-                    .with_save_mode(SaveMode::Ignore)
-                    .await;
-                table = match created {
-                    Ok(table) => table,
-                    // Another process was first.
-                    Err(_) => {
-                        table.load().await.with_context(context)?;
-                        table
-                    }
-                };
-            }
-            Err(error) => return Err(error).with_context(context),
+        if table.verify_deltatable_existence().await.with_context(context)? {
+            table.load().await.with_context(context)?;
+        } else {
+            let schema: StructType = spec.schema.as_ref().try_into_kernel().with_context(context)?;
+            let created = table
+                .create()
+                .with_columns(schema.fields().cloned())
+                .with_partition_columns(spec.partitioned_by.iter().copied())
+                .with_configuration([("delta.dataSkippingStatsColumns".to_owned(), Some(spec.statistics.join(",")))])
+                .with_save_mode(SaveMode::Ignore)
+                .await;
+            table = match created {
+                Ok(table) => table,
+                // Another process was first.
+                Err(_) => {
+                    table.load().await.with_context(context)?;
+                    table
+                }
+            };
         }
         Ok(LakeTable { spec, table, properties: writer_properties(spec), positions: HashMap::new() })
     }

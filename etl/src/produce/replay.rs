@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Events between two checkpoints.
-pub const CHECKPOINT: u64 = 10_000;
+pub const CHECKPOINT: u64 = 5_000;
 
 /// Sends what comes after the first `done` events. `acknowledged` is told how many events Kafka has for certain; when it
 /// fails, the replay ends. Blocks: run it on a thread that may.

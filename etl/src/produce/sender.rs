@@ -59,7 +59,6 @@ impl Sender {
         let producer = ClientConfig::new()
             .set("bootstrap.servers", bootstrap_servers)
             .set("acks", "all")
-            .set("compression.type", "lz4")
             .set("linger.ms", "20")
             .set("batch.size", "524288")
             .set("queue.buffering.max.kbytes", "32768")

@@ -1,26 +1,26 @@
 //! A lake in a temporary folder, written as the pipeline writes it.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use deltalake::arrow::{
     array::{ArrayRef, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array},
     datatypes::DataType,
 };
-use etl::lake::{Lake, LakeTable, TableSpec};
+use etl::lake::{Lake, TableSpec};
 use model::money;
 use tempfile::TempDir;
 use url::Url;
 
 /// The folder goes when this is dropped.
-pub struct TestLake {
-    pub lake: Lake,
+pub(crate) struct TestLake {
+    pub(crate) lake: Lake,
     _folder: TempDir,
 }
 
 /// A value of a column, told apart by the column's type.
 #[derive(Clone, Copy)]
-pub enum Value {
+pub(crate) enum Value {
     Time(&'static str),
     Text(&'static str),
     Count(i64),
@@ -29,37 +29,31 @@ pub enum Value {
     Null,
 }
 
-pub use Value::{Amount, Count, Null, Text, Time};
+pub(crate) use Value::{Amount, Count, Null, Text, Time};
 
-pub fn at(text: &str) -> DateTime<Utc> {
+pub(crate) fn at(text: &str) -> DateTime<Utc> {
     text.parse().expect("a time")
 }
 
 impl TestLake {
-    pub fn new() -> TestLake {
+    pub(crate) fn new() -> TestLake {
         let folder = tempfile::tempdir().expect("a temporary folder");
         TestLake { lake: Lake::open(folder.path()).expect("a folder for the lake"), _folder: folder }
     }
 
-    pub fn url(&self) -> Url {
+    pub(crate) fn url(&self) -> Url {
         Url::from_directory_path(self.lake.root()).expect("an absolute path")
     }
 
     /// Adds rows. A row gives the named columns; all others are null, and `date` follows from `hour`.
-    pub async fn append(&self, spec: &'static TableSpec, columns: &[&str], rows: &[&[Value]]) {
+    pub(crate) async fn append(&self, spec: &'static TableSpec, columns: &[&str], rows: &[&[Value]]) {
         let mut table = self.lake.table(spec).await.expect("the table");
         table.append(&[batch(spec, columns, rows)], &[]).await.expect("a commit");
     }
-
-    /// Puts rows in the place of everything of the given day.
-    pub async fn replace(&self, spec: &'static TableSpec, date: &str, columns: &[&str], rows: &[&[Value]]) {
-        let mut table: LakeTable = self.lake.table(spec).await.expect("the table");
-        let replaced = table.files(Some(&BTreeSet::from([date.to_owned()]))).expect("the files of the day");
-        table.replace_dates(&replaced, &[batch(spec, columns, rows)], &[]).await.expect("a commit");
-    }
 }
 
-fn batch(spec: &TableSpec, columns: &[&str], rows: &[&[Value]]) -> RecordBatch {
+/// The rows as the table stores them; see [`TestLake::append`].
+pub(crate) fn batch(spec: &TableSpec, columns: &[&str], rows: &[&[Value]]) -> RecordBatch {
     let arrays = spec.schema.fields().iter().map(|field| {
         let cells: Vec<Value> = match columns.iter().position(|column| column == field.name()) {
             Some(place) => rows.iter().map(|row| row[place]).collect(),
@@ -88,7 +82,7 @@ fn column(data_type: &DataType, cells: &[Value]) -> ArrayRef {
             Arc::new(cells.iter().map(count).collect::<Int64Array>())
         }
         DataType::Timestamp(_, _) => {
-            Arc::new(cells.iter().map(time).map(|time| time.timestamp_micros()).collect::<Vec<_>>().into_iter().map(Some).collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+            Arc::new(cells.iter().map(|cell| Some(time(cell).timestamp_micros())).collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
         }
         DataType::Date32 => {
             let day = |cell: &Value| Some(i32::try_from(time(cell).timestamp() / 86_400).expect("a near day"));

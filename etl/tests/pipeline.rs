@@ -1,0 +1,174 @@
+//! The pipeline against a real broker and a real Redis: everything arrives, once, whatever happens on the way.
+
+mod common;
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use chrono::{DateTime, Utc};
+use common::World;
+use etl::{
+    pipeline::Pipeline,
+    produce::{Message, generate::Generator},
+};
+use model::topic::Topic;
+use rand::{Rng, SeedableRng, rngs::StdRng};
+
+fn moment() -> DateTime<Utc> {
+    "2026-03-01T23:59:00Z".parse().expect("a constant")
+}
+
+/// Events around a midnight, so that more than one partition of the lake is written.
+fn events(seed: u64, count: usize) -> Result<Vec<Message>> {
+    let mut generator = Generator::new(seed);
+    (0..count).map(|number| generator.next(moment() + chrono::TimeDelta::seconds(i64::try_from(number)?))).collect()
+}
+
+fn transactions(messages: &[Message]) -> u64 {
+    messages.iter().filter(|message| message.topic == Topic::Transaction).count() as u64
+}
+
+async fn start(world: &World) -> Result<Pipeline> {
+    Pipeline::start(world.settings.clone(), &world.services.kafka, &world.services.redis_url).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_event_arrives_once_though_it_is_sent_twice() -> Result<()> {
+    let world = World::start().await?;
+    let messages = events(1, 3_000)?;
+    let pipeline = start(&world).await?;
+    world.send_messages(&messages).await?;
+    world.settle().await?;
+    world.send_messages(&messages[1_000..2_000]).await?;
+    world.settle().await?;
+    world.check_layers(transactions(&messages)).await?;
+    let bronze = world.row("SELECT count(*) FROM bronze_transaction_events").await?;
+    let sent = transactions(&messages) + transactions(&messages[1_000..2_000]);
+    ensure!(bronze == [sent.to_string()], "Bronze keeps every message, duplicates too: {bronze:?} of {sent}");
+    let products = world.row("SELECT count(*) = count(DISTINCT product_id) FROM silver_products").await?;
+    ensure!(products == ["true"], "a product has two rows");
+    pipeline.stop().await;
+    world.services.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_event_becomes_a_dead_letter_with_its_reason() -> Result<()> {
+    let world = World::start().await?;
+    let good = events(2, 400)?;
+    let pattern = String::from_utf8(good.iter().find(|message| message.topic == Topic::Transaction).context("a transaction")?.payload.clone())?;
+    let wrong = |from: &str, to: &str| {
+        assert!(pattern.contains(from), "the pattern lacks {from}");
+        pattern.replacen(from, to, 1).into_bytes()
+    };
+    let deep = format!("{}{}", "[".repeat(50_000), "]".repeat(50_000));
+    let bad: Vec<(&str, Vec<u8>)> = vec![
+        ("empty", Vec::new()),
+        ("not_json", b"hello".to_vec()),
+        ("not_json", b"{\"event_id\":".to_vec()),
+        ("not_json", wrong("\"lines\":", "\"lines\":NaN,\"x\":")),
+        ("not_json", deep.clone().into_bytes()),
+        ("not_utf8", wrong("synthetic", "\u{0}").into_iter().map(|byte| if byte == 0 { 0xff } else { byte }).collect()),
+        ("too_large", format!("{{\"event_id\":\"{}\"}}", "x".repeat(5_000_000)).into_bytes()),
+        ("envelope", b"{}".to_vec()),
+        ("envelope", wrong("\"event_type\"", "\"kind\"")),
+        ("envelope", wrong("\"occurred_at\":\"2026", "\"occurred_at\":\"99999")),
+        ("envelope", wrong("\"customer_id\":\"", "\"customer_id\":\"\\u0000")),
+        ("envelope", wrong("\"event_id\":\"", "\"event_id\":\"not-a-uuid-")),
+        ("fields", wrong("\"amount\":\"", "\"amount\":\"much ")),
+        ("fields", wrong("\"transaction_id\"", "\"transaction\"")),
+        ("fields", wrong("\"currency\":\"USD\"", "\"currency\":7")),
+        ("fields", wrong("\"lines\":[", &format!("\"lines\":{deep},\"x\":["))),
+    ];
+    let pipeline = start(&world).await?;
+    for (number, chunk) in good.chunks(40).enumerate() {
+        world.send_messages(chunk).await?;
+        let kinds = bad.iter().skip(number % bad.len()).take(4);
+        world.send(Topic::Transaction.name(), kinds.map(|(_, payload)| ("bad".to_owned(), payload.clone()))).await?;
+    }
+    world.send(Topic::Transaction.name(), bad.iter().map(|(_, payload)| ("bad".to_owned(), payload.clone()))).await?;
+    world.settle().await?;
+    world.check_layers(transactions(&good)).await?;
+    for rejection in ["empty", "not_json", "not_utf8", "too_large", "envelope", "fields"] {
+        let kinds: Vec<&str> = bad.iter().map(|(kind, _)| *kind).collect();
+        let sent: usize = (0..good.len().div_ceil(40)).map(|number| kinds.iter().skip(number % kinds.len()).take(4).filter(|kind| **kind == rejection).count()).sum();
+        let expected = sent + kinds.iter().filter(|kind| **kind == rejection).count();
+        let found = world
+            .row(&format!("SELECT count(*), count(DISTINCT partition * 1000000000 + \"offset\"), min(length(reason)) > 10 FROM bronze_dead_letters WHERE rejection = '{rejection}'"))
+            .await?;
+        ensure!(found == [expected.to_string(), expected.to_string(), "true".to_owned()], "{rejection}: {found:?}, expected {expected}");
+    }
+    pipeline.stop().await;
+    world.services.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wiped_redis_loses_nothing() -> Result<()> {
+    let world = World::start().await?;
+    let messages = events(3, 6_000)?;
+    let pipeline = start(&world).await?;
+    let client = redis::Client::open(world.services.redis_url.as_str())?;
+    let mut redis = client.get_multiplexed_async_connection().await?;
+    for chunk in messages.chunks(500) {
+        world.send_messages(chunk).await?;
+        redis::cmd("FLUSHALL").query_async::<()>(&mut redis).await?;
+    }
+    world.settle().await?;
+    world.check_layers(transactions(&messages)).await?;
+    pipeline.stop().await;
+    world.services.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_redis_comes_back_and_loses_nothing() -> Result<()> {
+    let world = World::start().await?;
+    let messages = events(4, 4_000)?;
+    let pipeline = start(&world).await?;
+    world.send_messages(&messages[..2_000]).await?;
+    let client = redis::Client::open(world.services.redis_url.as_str())?;
+    let mut redis = client.get_multiplexed_async_connection().await?;
+    // The server ends before it answers.
+    let _ = redis::cmd("SHUTDOWN").arg("NOSAVE").query_async::<()>(&mut redis).await;
+    world.send_messages(&messages[2_000..]).await?;
+    world.settle().await?;
+    world.check_layers(transactions(&messages)).await?;
+    pipeline.stop().await;
+    world.services.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_killed_at_any_moment_loses_and_doubles_nothing() -> Result<()> {
+    let world = World::start().await?;
+    let messages = events(5, 12_000)?;
+    let mut random = StdRng::seed_from_u64(5);
+    let mut sending = messages.chunks(2_000);
+    for _ in 0..6 {
+        let mut worker = Command::new(env!("CARGO_BIN_EXE_streamlinehub-worker"))
+            .arg("run")
+            .env("KAFKA_BOOTSTRAP_SERVERS", &world.services.kafka)
+            .env("REDIS_URL", &world.services.redis_url)
+            .env("DATABASE_URL", "postgres://unused")
+            .env("DELTA_LAKE_PATH", world.lake.root())
+            .env("BUFFER_MAX_WAIT_MS", "50")
+            .env("LOG_LEVEL", "error")
+            .stdin(Stdio::null())
+            .spawn()
+            .context("the worker")?;
+        if let Some(chunk) = sending.next() {
+            world.send_messages(chunk).await?;
+        }
+        // A random moment, not a condition: what is tested is that no moment does harm.
+        tokio::time::sleep(std::time::Duration::from_millis(random.random_range(50..2_500))).await;
+        worker.kill()?;
+        worker.wait()?;
+    }
+    let pipeline = start(&world).await?;
+    world.settle().await?;
+    world.check_layers(transactions(&messages)).await?;
+    pipeline.stop().await;
+    world.services.stop().await;
+    Ok(())
+}

@@ -1,0 +1,109 @@
+# Sourced by test.sh and bench.sh: the built server on a free port, with the demo data, in a temporary data folder.
+# Whatever happens, the server is stopped and the folder removed when the script ends.
+
+SERVER="$CARGO_TARGET_DIR/debug/streamlinehub"
+SCRATCH="$(mktemp -d)"
+# As root, PostgreSQL runs as a user of its own, who has to get through to its folder.
+chmod 755 "$SCRATCH"
+LOG="$SCRATCH/server.log"
+server_pid=
+
+# start_server LIVE_RATE: starts it and sets server_pid and BASE_URL.
+start_server() {
+  local deadline=$((SECONDS + 30))
+  # Nothing of the caller's own set-up takes part.
+  env -u STREAMLINEHUB_CONFIG -u KAFKA_BOOTSTRAP_SERVERS -u REDIS_URL -u DATABASE_URL -u DELTA_LAKE_PATH -u LOG_LEVEL -u LOG_JSON \
+    ADDRESS=127.0.0.1 PORT=0 KAFKA_EMBEDDED_PORT=0 DATA_DIR="$SCRATCH/data" LIVE_RATE="$1" \
+    REPLAY_ENABLED=true REPLAY_PATH="$CACHE/datasets/completejourney-0.1.0" LEPTOS_SITE_ROOT="$CARGO_TARGET_DIR/site" \
+    "$SERVER" >"$LOG" 2>&1 &
+  server_pid=$!
+  while true; do
+    BASE_URL="$(sed -n 's/.*open \(http:[^ ]*\) in a browser.*/\1/p' "$LOG" | head -n 1)"
+    if [ -n "$BASE_URL" ]; then break; fi
+    kill -0 "$server_pid" 2>/dev/null || server_fault "the server ended at once"
+    [ $SECONDS -lt $deadline ] || server_fault "the server did not say within 30 s where it listens"
+    sleep 0.1
+  done
+  export BASE_URL
+}
+
+# The state of the demo data and the share of it that is in Gold, such as "running 42 %"; empty while nothing answers.
+replay_state() {
+  curl -s --max-time 5 "$BASE_URL/api/v1/health" | python3 -c '
+import json, sys
+try: replay = json.load(sys.stdin)["replay"]
+except ValueError: sys.exit()
+print(replay["state"], f"{100 * replay["share"]:.0f} %" if 0 < replay["share"] < 1 else "", replay["detail"] or "")' || true
+}
+
+# wait_for_replay SECONDS: until every event of the demo data is in Gold.
+wait_for_replay() {
+  local deadline=$((SECONDS + $1)) state shown=
+  while true; do
+    state="$(replay_state)"
+    case "$state" in
+      done*) break ;;
+      failed*) server_fault "the replay $state" ;;
+    esac
+    if [ "$state" != "$shown" ]; then
+      printf '   replay: %s\n' "${state:-no answer yet}" >&2
+      shown="$state"
+    fi
+    kill -0 "$server_pid" 2>/dev/null || server_fault "the server ended"
+    [ $SECONDS -lt $deadline ] || server_fault "the replay is not done after $1 s"
+    sleep 1
+  done
+}
+
+# Every process below the given one.
+descendants() {
+  local child
+  for child in $(pgrep -P "$1"); do
+    echo "$child"
+    descendants "$child"
+  done
+}
+
+# stop_server: asks it to stop, and checks that it does so in order and leaves no process behind.
+stop_server() {
+  local pid="$server_pid" below child code=0 deadline=$((SECONDS + 60))
+  below="$(descendants "$pid")"
+  kill -TERM "$pid"
+  while kill -0 "$pid" 2>/dev/null; do
+    [ $SECONDS -lt $deadline ] || server_fault "the server does not stop within 60 s"
+    sleep 0.2
+  done
+  wait "$pid" || code=$?
+  server_pid=
+  [ $code = 0 ] || server_fault "the server ended with code $code"
+  for child in $below; do
+    if kill -0 "$child" 2>/dev/null; then server_fault "the server left process $child ($(ps -o comm= -p "$child")) behind"; fi
+  done
+}
+
+server_fault() {
+  printf '\nThe last lines of the log of the server:\n' >&2
+  tail -n 40 "$LOG" >&2
+  fail "$1"
+}
+
+clean_up() {
+  local code=$? database
+  trap - EXIT
+  if [ -n "$server_pid" ]; then
+    if [ $code != 0 ]; then printf '\nThe last lines of the log of the server:\n' >&2; tail -n 40 "$LOG" >&2; fi
+    # Its children end with it: the server stops them, or the kernel does.
+    kill -TERM "$server_pid" 2>/dev/null || true
+    for _ in $(seq 100); do kill -0 "$server_pid" 2>/dev/null || break; sleep 0.2; done
+    kill -KILL "$server_pid" 2>/dev/null || true
+    wait "$server_pid" 2>/dev/null || true
+  fi
+  # Where the user of PostgreSQL cannot reach the temporary folder, the database lives where this note says.
+  database="$(cat "$SCRATCH/data/postgres/location" 2>/dev/null || true)"
+  case "$database" in /var/lib/streamlinehub/?*) rm -rf "$database" ;; esac
+  rm -rf "$SCRATCH"
+  exit $code
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM

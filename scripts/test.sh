@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Every test: those of the crates, then those in a browser against the built program with the whole demo data set.
+# Usage: scripts/test.sh [argument of playwright ...]     such as: scripts/test.sh --project hydrated-wide
+source "$(dirname "$0")/env.sh"
+cd "$ROOT"
+
+# What the data set holds, as it was published.
+ORDERS=155848
+REVENUE=4596039.58
+# The longest that loading it may take, in seconds; minutes are usual.
+PATIENCE="${REPLAY_PATIENCE:-900}"
+
+scripts/setup.sh test
+source scripts/env.sh
+scripts/fetch-data.sh
+scripts/build-web.sh
+
+say "Tests of the crates"
+# The whole workspace, always: a selection of crates would be compiled with other features, and the dependencies anew.
+cargo test --workspace
+cargo build --workspace --bins
+
+export CHROMIUM="${CHROMIUM:-$(command -v chromium || command -v google-chrome || fail "no chromium; run scripts/setup.sh test")}"
+source scripts/demo-server.sh
+
+say "The demo data, without live baskets: the totals are exact to the cent"
+start_server 0
+wait_for_replay "$PATIENCE"
+EXPECT_ORDERS=$ORDERS EXPECT_REVENUE=$REVENUE playwright test -c end2end --project hydrated-wide overview.spec.ts -g "the year shows the totals"
+stop_server
+
+say "The same data folder again, with live baskets: nothing is loaded twice"
+start_server 5
+wait_for_replay 60
+if replayed_again="$(grep -m 1 -i 'replay.*again' "$LOG")"; then fail "$replayed_again"; fi
+playwright test -c end2end "$@"
+stop_server
+
+say "All tests passed"

@@ -1,0 +1,116 @@
+//! The whole program on free ports and in a temporary folder, with services of its own.
+
+use std::{net::SocketAddr, time::Duration};
+
+use chrono::{DateTime, Utc};
+use etl::{embedded::Services, produce::generate, settings::Settings};
+use model::{
+    health::{Health, ReplayState, Status},
+    pipeline::PipelineView,
+};
+use server::{
+    startup::Application,
+    store::{ReplayStep, Store},
+};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::oneshot,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Services start within seconds; a busy machine gets more.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+fn settings(folder: &TempDir) -> Settings {
+    let mut settings = Settings::defaults();
+    settings.port = 0;
+    settings.data_dir = folder.path().join("data");
+    settings.kafka.embedded_port = 0;
+    settings
+}
+
+/// The status and the body of an answer.
+async fn get(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
+    let mut connection = TcpStream::connect(address).await?;
+    connection.write_all(format!("GET {path} HTTP/1.0\r\nhost: {address}\r\n\r\n").as_bytes()).await?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await?;
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
+    Ok((status, body))
+}
+
+async fn health(address: SocketAddr) -> Health {
+    let (_, body) = get(address, "/api/v1/health").await.expect("health answers from the first moment");
+    serde_json::from_str(&body).expect("JSON")
+}
+
+/// Rows of the events' Gold table, as the pipeline page shows them.
+async fn events_in_gold(address: SocketAddr) -> u64 {
+    let (_, body) = get(address, "/api/ui/pipeline").await.expect("an answer");
+    let view: PipelineView = serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"));
+    view.tables.iter().find(|table| table.name == "events_hourly").map_or(0, |table| table.rows)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_starts_serves_and_stops() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let application = Application::build(settings(&folder), folder.path().join("site")).await.expect("a free port");
+    let address = application.address();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = tokio::spawn(application.run_until(async move { _ = stopped.await }));
+
+    assert_eq!(health(address).await.status, Status::Starting);
+    let begun = Instant::now();
+    let ready = loop {
+        let health = health(address).await;
+        if health.status == Status::Ok {
+            break health;
+        }
+        assert!(!running.is_finished() && begun.elapsed() < PATIENCE, "not up: {health:?}");
+        sleep(Duration::from_millis(100)).await;
+    };
+    assert_eq!(ready.replay.state, ReplayState::Off);
+    let broker = ready.components.iter().find(|component| component.name == "broker").and_then(|broker| broker.detail.clone());
+    let broker = broker.expect("the broker's address");
+
+    tokio::task::spawn_blocking(move || generate::run(&broker, 1000.0, 50, 1, &CancellationToken::new()))
+        .await
+        .expect("a thread")
+        .expect("Kafka takes events");
+    let begun = Instant::now();
+    while events_in_gold(address).await == 0 {
+        assert!(begun.elapsed() < PATIENCE, "the events did not reach Gold");
+        sleep(Duration::from_millis(100)).await;
+    }
+
+    stop.send(()).expect("it is running");
+    running.await.expect("no panic").expect("a clean stop");
+    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_store_remembers_how_far_a_replay_is() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let services = Services::start(&settings(&folder)).await.expect("services");
+    let store = Store::connect(&services.database_url).await.expect("a database");
+    // Migrations are applied once.
+    let store_of_next_start = Store::connect(&services.database_url).await.expect("the same database");
+    store.ping().await.expect("an answer");
+
+    assert_eq!(store.replay("demo").await.expect("an answer"), None);
+    assert!(store.advance_replay("demo", ReplayStep::Sent, 1, 2).await.is_err(), "it was not begun");
+    let anchor: DateTime<Utc> = "2025-11-16T10:00:00Z".parse().expect("a time");
+    let begun = store.begin_replay("demo", anchor).await.expect("begun");
+    assert_eq!((begun.step, begun.anchor, begun.sent, begun.total), (ReplayStep::Running, anchor, 0, 0));
+    store.advance_replay("demo", ReplayStep::Done, 7, 9).await.expect("noted");
+    let again = store_of_next_start.begin_replay("demo", Utc::now()).await.expect("begun again");
+    assert_eq!((again.step, again.anchor, again.sent, again.total), (ReplayStep::Done, anchor, 7, 9));
+
+    store.close().await;
+    store_of_next_start.close().await;
+    services.stop().await;
+}
