@@ -11,17 +11,18 @@ server_pid=
 # start_server LIVE_RATE: starts it and sets server_pid and BASE_URL.
 start_server() {
   local deadline=$((SECONDS + 30))
+  : >"$LOG"
   # Nothing of the caller's own set-up takes part.
   env -u STREAMLINEHUB_CONFIG -u KAFKA_BOOTSTRAP_SERVERS -u REDIS_URL -u DATABASE_URL -u DELTA_LAKE_PATH -u LOG_LEVEL -u LOG_JSON \
     ADDRESS=127.0.0.1 PORT=0 KAFKA_EMBEDDED_PORT=0 DATA_DIR="$SCRATCH/data" LIVE_RATE="$1" \
     REPLAY_ENABLED=true REPLAY_PATH="$CACHE/datasets/completejourney-0.1.0" LEPTOS_SITE_ROOT="$CARGO_TARGET_DIR/site" \
-    "$SERVER" >"$LOG" 2>&1 &
+    "$SERVER" >>"$LOG" 2>&1 &
   server_pid=$!
   while true; do
     BASE_URL="$(sed -n 's/.*open \(http:[^ ]*\) in a browser.*/\1/p' "$LOG" | head -n 1)"
     if [ -n "$BASE_URL" ]; then break; fi
-    kill -0 "$server_pid" 2>/dev/null || server_fault "the server ended at once"
-    [ $SECONDS -lt $deadline ] || server_fault "the server did not say within 30 s where it listens"
+    kill -0 "$server_pid" 2>/dev/null || fail "the server ended at once"
+    [ $SECONDS -lt $deadline ] || fail "the server did not say within 30 s where it listens"
     sleep 0.1
   done
   export BASE_URL
@@ -31,26 +32,31 @@ start_server() {
 replay_state() {
   curl -s --max-time 5 "$BASE_URL/api/v1/health" | python3 -c '
 import json, sys
-try: replay = json.load(sys.stdin)["replay"]
-except ValueError: sys.exit()
-print(replay["state"], f"{100 * replay["share"]:.0f} %" if 0 < replay["share"] < 1 else "", replay["detail"] or "")' || true
+try:
+    replay = json.load(sys.stdin)["replay"]
+except ValueError:
+    sys.exit()
+share = "{:.0f} %".format(100 * replay["share"]) if replay["state"] == "running" else ""
+print(replay["state"], share, replay["detail"] or "")' || true
 }
 
-# wait_for_replay SECONDS: until every event of the demo data is in Gold.
+# wait_for_replay SECONDS [loaded]: until every event of the demo data is in Gold. "loaded" says that they are there already,
+# and that loading them is a fault.
 wait_for_replay() {
   local deadline=$((SECONDS + $1)) state shown=
   while true; do
     state="$(replay_state)"
     case "$state" in
       done*) break ;;
-      failed*) server_fault "the replay $state" ;;
+      failed*) fail "the replay $state" ;;
+      running*) [ "${2:-}" != loaded ] || fail "the demo data are loaded a second time" ;;
     esac
     if [ "$state" != "$shown" ]; then
       printf '   replay: %s\n' "${state:-no answer yet}" >&2
       shown="$state"
     fi
-    kill -0 "$server_pid" 2>/dev/null || server_fault "the server ended"
-    [ $SECONDS -lt $deadline ] || server_fault "the replay is not done after $1 s"
+    kill -0 "$server_pid" 2>/dev/null || fail "the server ended"
+    [ $SECONDS -lt $deadline ] || fail "the replay is not done after $1 s"
     sleep 1
   done
 }
@@ -70,31 +76,29 @@ stop_server() {
   below="$(descendants "$pid")"
   kill -TERM "$pid"
   while kill -0 "$pid" 2>/dev/null; do
-    [ $SECONDS -lt $deadline ] || server_fault "the server does not stop within 60 s"
+    [ $SECONDS -lt $deadline ] || fail "the server does not stop within 60 s"
     sleep 0.2
   done
   wait "$pid" || code=$?
   server_pid=
-  [ $code = 0 ] || server_fault "the server ended with code $code"
+  [ $code = 0 ] || fail "the server ended with code $code"
   for child in $below; do
-    if kill -0 "$child" 2>/dev/null; then server_fault "the server left process $child ($(ps -o comm= -p "$child")) behind"; fi
+    if kill -0 "$child" 2>/dev/null; then fail "the server left process $child ($(ps -o comm= -p "$child")) behind"; fi
   done
-}
-
-server_fault() {
-  printf '\nThe last lines of the log of the server:\n' >&2
-  tail -n 40 "$LOG" >&2
-  fail "$1"
 }
 
 clean_up() {
   local code=$? database
   trap - EXIT
+  # 130 and 143: somebody stopped us, which is nobody's fault.
+  if [ $code != 0 ] && [ $code != 130 ] && [ $code != 143 ] && [ -s "$LOG" ]; then
+    printf '\nThe last lines of the log of the server:\n' >&2
+    tail -n 40 "$LOG" >&2
+  fi
   if [ -n "$server_pid" ]; then
-    if [ $code != 0 ]; then printf '\nThe last lines of the log of the server:\n' >&2; tail -n 40 "$LOG" >&2; fi
-    # Its children end with it: the server stops them, or the kernel does.
     kill -TERM "$server_pid" 2>/dev/null || true
     for _ in $(seq 100); do kill -0 "$server_pid" 2>/dev/null || break; sleep 0.2; done
+    # Its children end with it: the kernel sees to that.
     kill -KILL "$server_pid" 2>/dev/null || true
     wait "$server_pid" 2>/dev/null || true
   fi

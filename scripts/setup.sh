@@ -20,10 +20,12 @@ need pkg-config pkg-config
 need make make
 need curl curl
 need python3 python3
+python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
 need npm npm
 need redis-server redis-server
 command -v postgres >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing+=(postgresql)
 if [ "$PURPOSE" = test ]; then
+  need pgrep procps
   command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || missing+=(chromium)
 fi
 
@@ -36,7 +38,7 @@ apt_install() {
       { tail -n 20 "$CACHE/apt.log" >&2; fail "apt-get could not install $*; the whole log is $CACHE/apt.log"; }
   fi
 }
-# Debian's packages would start their services at install; ours are started by StreamlineHub itself.
+# Debian starts the services of these packages at install. They do no harm: StreamlineHub starts its own, on free ports.
 if [ ${#missing[@]} -gt 0 ]; then apt_install "${missing[@]}"; fi
 
 # --- Rust ---

@@ -16,11 +16,13 @@ scripts/fetch-data.sh
 scripts/build-web.sh
 
 say "Tests of the crates"
-# The whole workspace, always: a selection of crates would be compiled with other features, and the dependencies anew.
+# The whole workspace, always: a selection of crates may unify other features, and dependencies would be compiled anew.
 cargo test --workspace
 cargo build --workspace --bins
 
-export CHROMIUM="${CHROMIUM:-$(command -v chromium || command -v google-chrome || fail "no chromium; run scripts/setup.sh test")}"
+CHROMIUM="${CHROMIUM:-$(command -v chromium || command -v google-chrome || true)}"
+[ -n "$CHROMIUM" ] || fail "no chromium; run scripts/setup.sh test"
+export CHROMIUM
 source scripts/demo-server.sh
 
 say "The demo data, without live baskets: the totals are exact to the cent"
@@ -31,8 +33,7 @@ stop_server
 
 say "The same data folder again, with live baskets: nothing is loaded twice"
 start_server 5
-wait_for_replay 60
-if replayed_again="$(grep -m 1 -i 'replay.*again' "$LOG")"; then fail "$replayed_again"; fi
+wait_for_replay 60 loaded
 playwright test -c end2end "$@"
 stop_server
 

@@ -114,6 +114,8 @@ struct Taken {
     events_by_topic: Vec<(String, u64)>,
     /// Of the rows taken, microseconds since 1970.
     oldest_kafka_time: Option<i64>,
+    /// Whether the batch was full and left something.
+    more: bool,
 }
 
 impl Gold {
@@ -133,8 +135,11 @@ impl Gold {
         while !stop.is_cancelled() {
             let began = Instant::now();
             news.mark_unchanged();
-            if let Err(error) = self.round().await {
-                self.failed(&error).await;
+            match self.round().await {
+                // A full batch: there is more, and nothing to wait for.
+                Ok(Round::Full) => continue,
+                Ok(Round::Some | Round::Nothing) => {}
+                Err(error) => self.failed(&error).await,
             }
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -153,7 +158,7 @@ impl Gold {
     /// # Errors
     /// When a step fails; nothing is lost, the next start goes on from there.
     pub async fn drain(&mut self) -> Result<()> {
-        while self.round().await? {}
+        while self.round().await? != Round::Nothing {}
         Ok(())
     }
 
@@ -168,15 +173,15 @@ impl Gold {
         tokio::time::sleep(RETRY).await;
     }
 
-    /// Takes one batch for each table; false when there was none.
-    async fn round(&mut self) -> Result<bool> {
-        let mut any = false;
+    /// Takes one batch for each table.
+    async fn round(&mut self) -> Result<Round> {
+        let mut round = Round::Nothing;
         let mut oldest: Option<i64> = None;
         for table in &mut self.tables {
             let began = Instant::now();
             let span = info_span!("gold", table = table.gold.spec.name);
             let Some(taken) = table.step(self.settings.gold.batch_rows).instrument(span).await? else { continue };
-            any = true;
+            round = round.max(if taken.more { Round::Full } else { Round::Some });
             oldest = oldest.into_iter().chain(taken.oldest_kafka_time).min();
             for (topic, events) in taken.events_by_topic {
                 let Some(topic) = Topic::from_name(&topic) else { continue };
@@ -189,8 +194,17 @@ impl Gold {
             self.stats.gold_committed(oldest);
             self.committed.send_modify(|count| *count += 1);
         }
-        Ok(any)
+        Ok(round)
     }
+}
+
+/// What a round found to do.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Round {
+    Nothing,
+    Some,
+    /// At least one table left something for the next round.
+    Full,
 }
 
 impl GoldTable {
@@ -207,7 +221,8 @@ impl GoldTable {
             rows.extend(self.source.read(file, self.gold.reads).await?);
         }
         rows.retain(|batch| batch.num_rows() > 0);
-        let mut taken = Taken { events_by_topic: Vec::new(), oldest_kafka_time: None };
+        let more = last < self.source.version();
+        let mut taken = Taken { events_by_topic: Vec::new(), oldest_kafka_time: None, more };
         if rows.is_empty() {
             self.table.append(&[], &[position]).await?;
             return Ok(Some(taken));

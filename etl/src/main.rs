@@ -21,10 +21,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-/// Streams of Arrow batches of all sizes leave the system's allocator with twice the memory that is in use.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Brings events from Kafka into the lake, and sends demo events.
 #[derive(Parser)]
 #[command(version, about)]

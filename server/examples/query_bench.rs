@@ -38,7 +38,8 @@ async fn main() -> Result<()> {
     let begun = Instant::now();
     let warehouse = Warehouse::new(&lake, Limits::default())?;
     warehouse.refresh().await?;
-    let rows: Vec<_> = GoldTable::ALL.iter().map(|table| format!("{} {}", warehouse.rows(*table), table.name())).collect();
+    let rows: Vec<_> =
+        GoldTable::ALL.iter().map(|table| format!("{} {}", warehouse.rows(*table), table.name())).collect();
     println!("loaded in {:.0} ms: {}", begun.elapsed().as_secs_f64() * 1000.0, rows.join(", "));
     let memory = etl::live::resident_bytes().unwrap_or(0) / (1 << 20);
     println!("resident after loading: {memory} MB");
@@ -95,6 +96,8 @@ async fn end_of_data(warehouse: &Warehouse) -> Result<DateTime<Utc>> {
 
 fn percentiles(mut times: Vec<f64>) -> String {
     times.sort_by(f64::total_cmp);
-    let at = |hundredths: usize| times.get((times.len() * hundredths / 100).min(times.len() - 1)).copied().unwrap_or_default();
+    let at = |hundredths: usize| {
+        times.get((times.len() * hundredths / 100).min(times.len() - 1)).copied().unwrap_or_default()
+    };
     format!("{:>9.1}{:>9.1}{:>9.1}{:>9.1}", at(50), at(95), at(99), at(100))
 }

@@ -81,7 +81,8 @@ impl HealthMonitor {
     /// Every part is starting until [`HealthMonitor::watch`] says how to look at it.
     pub fn new(replay: watch::Receiver<Replay>) -> HealthMonitor {
         let starting = |part: Part| {
-            let component = Component { name: part.name().to_owned(), status: Status::Starting, latency_ms: None, detail: None };
+            let component =
+                Component { name: part.name().to_owned(), status: Status::Starting, latency_ms: None, detail: None };
             (part, Watched { component, probe: None, failures: 0 })
         };
         HealthMonitor { parts: Mutex::new(Part::ALL.into_iter().map(starting).collect()), replay }

@@ -9,10 +9,6 @@ use server::startup::Application;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// Streams of Arrow batches of all sizes leave the system's allocator with twice the memory that is in use.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Event streams from Kafka, kept in an open lakehouse, shown live and over time.
 ///
 /// Settings are read from config/default.toml, the file that STREAMLINEHUB_CONFIG names, and the environment.
@@ -73,8 +69,16 @@ async fn next((interrupt, terminate): &mut (Signal, Signal)) {
 }
 
 fn log_to_stderr(settings: &Log) -> Result<()> {
-    let filter = EnvFilter::try_new(&settings.level).context("log.level is not a filter such as `info` or `info,server=debug`")?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-    if settings.json { subscriber.json().init() } else { subscriber.with_target(false).init() }
+    let filter = EnvFilter::try_new(&settings.level)
+        .context("log.level is not a filter such as `info` or `info,server=debug`")?;
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+    if settings.json {
+        subscriber.json().init();
+    } else {
+        subscriber.with_target(false).init();
+    }
     Ok(())
 }

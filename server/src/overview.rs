@@ -126,7 +126,11 @@ impl<'a> Course<'a> {
             let index = METRICS.iter().position(|metric| metric.name == name);
             index.and_then(|index| self.at(time, index, &METRICS[index])).unwrap_or_default()
         };
-        let point = |time: &DateTime<Utc>| Point { time: *time, revenue: course("revenue", time), orders: course("orders", time) };
+        let point = |time: &DateTime<Utc>| Point {
+            time: *time,
+            revenue: course("revenue", time),
+            orders: course("orders", time),
+        };
         self.buckets.iter().map(point).collect()
     }
 }
@@ -200,15 +204,25 @@ mod tests {
             (buckets.len(), buckets[0].to_rfc3339(), buckets[buckets.len() - 1].to_rfc3339())
         };
         let text = |text: &str| text.to_owned();
-        assert_eq!(starts(Granularity::Hour), (68, text("2025-01-30T05:00:00+00:00"), text("2025-02-02T00:00:00+00:00")));
+        assert_eq!(
+            starts(Granularity::Hour),
+            (68, text("2025-01-30T05:00:00+00:00"), text("2025-02-02T00:00:00+00:00"))
+        );
         assert_eq!(starts(Granularity::Day), (4, text("2025-01-30T00:00:00+00:00"), text("2025-02-02T00:00:00+00:00")));
-        assert_eq!(starts(Granularity::Week), (1, text("2025-01-27T00:00:00+00:00"), text("2025-01-27T00:00:00+00:00")));
-        assert_eq!(starts(Granularity::Month), (2, text("2025-01-01T00:00:00+00:00"), text("2025-02-01T00:00:00+00:00")));
+        assert_eq!(
+            starts(Granularity::Week),
+            (1, text("2025-01-27T00:00:00+00:00"), text("2025-01-27T00:00:00+00:00"))
+        );
+        assert_eq!(
+            starts(Granularity::Month),
+            (2, text("2025-01-01T00:00:00+00:00"), text("2025-02-01T00:00:00+00:00"))
+        );
     }
 
     #[test]
     fn only_a_ratio_has_no_value_where_nothing_happened() {
-        let without: Vec<_> = METRICS.iter().filter(|metric| of_nothing(metric).is_none()).map(|metric| metric.name).collect();
+        let without: Vec<_> =
+            METRICS.iter().filter(|metric| of_nothing(metric).is_none()).map(|metric| metric.name).collect();
         assert_eq!(without, ["average_order_value"]);
     }
 

@@ -48,7 +48,11 @@ struct Watched {
 
 impl PipelineTables {
     /// The named tables of the lake with this root. `dead_letters` is the name of the Bronze table that holds them.
-    pub fn new(lake: &Url, tables: impl IntoIterator<Item = (Layer, &'static str)>, dead_letters: &str) -> PipelineTables {
+    pub fn new(
+        lake: &Url,
+        tables: impl IntoIterator<Item = (Layer, &'static str)>,
+        dead_letters: &str,
+    ) -> PipelineTables {
         let tables = tables.into_iter().map(|(layer, name)| Watched {
             layer,
             name,
@@ -71,7 +75,8 @@ impl PipelineTables {
             return Ok(state.view.clone());
         }
         let State { tables, dead_letters, .. } = &mut *state;
-        let (refreshed, read) = tokio::join!(join_all(tables.iter_mut().map(Watched::refresh)), dead_letters.refresh(read_dead_letters));
+        let (refreshed, read) =
+            tokio::join!(join_all(tables.iter_mut().map(Watched::refresh)), dead_letters.refresh(read_dead_letters));
         for refreshed in refreshed {
             refreshed?;
         }
@@ -133,13 +138,14 @@ fn read_dead_letters(content: Bytes) -> Result<Vec<DeadLetters>> {
     let (topics, rejections, reasons) = (texts("topic")?, texts("rejection")?, texts("reason")?);
     let times = delta::column(&file, "ingested_at", &DataType::Timestamp(TimeUnit::Microsecond, None))?;
     let times = times.as_primitive::<TimestampMicrosecondType>();
-    let letters = (0..file.num_rows()).filter(|row| !topics.is_null(*row) && !rejections.is_null(*row)).map(|row| DeadLetters {
-        topic: topics.value(row).to_owned(),
-        rejection: rejections.value(row).to_owned(),
-        count: 1,
-        newest: DateTime::from_timestamp_micros(times.value(row)).unwrap_or_default(),
-        example: reasons.value(row).to_owned(),
-    });
+    let letters =
+        (0..file.num_rows()).filter(|row| !topics.is_null(*row) && !rejections.is_null(*row)).map(|row| DeadLetters {
+            topic: topics.value(row).to_owned(),
+            rejection: rejections.value(row).to_owned(),
+            count: 1,
+            newest: DateTime::from_timestamp_micros(times.value(row)).unwrap_or_default(),
+            example: reasons.value(row).to_owned(),
+        });
     Ok(merge(letters))
 }
 

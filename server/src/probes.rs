@@ -74,7 +74,9 @@ pub fn lake(root: PathBuf, warehouse: Arc<Warehouse>) -> Probe {
     Arc::new(move || {
         let (root, warehouse) = (root.clone(), Arc::clone(&warehouse));
         Box::pin(async move {
-            _ = tokio::fs::read_dir(&root).await.with_context(|| format!("the lake's folder {} cannot be read", root.display()))?;
+            _ = tokio::fs::read_dir(&root)
+                .await
+                .with_context(|| format!("the lake's folder {} cannot be read", root.display()))?;
             Ok(warehouse.trouble().map_or_else(|| Finding::ok(root.display().to_string()), Finding::degraded))
         })
     })
@@ -94,14 +96,19 @@ fn pipeline_finding(live: &Live, running_for: Duration) -> Finding {
         return Finding { status: Status::Starting, detail: None };
     }
     if live.workers == 0 {
-        return Finding::degraded("No pipeline worker has reported within the last seconds: new events are not processed.");
+        return Finding::degraded(
+            "No pipeline worker has reported within the last seconds: new events are not processed.",
+        );
     }
     let failing = live.topics.iter().find_map(|topic| {
         let stage = topic.stages.iter().find(|stage| stage.error.is_some())?;
         Some(format!("{} of {}: {}", stage.stage.label(), topic.topic, stage.error.as_deref()?))
     });
     let workers = live.workers;
-    failing.map_or_else(|| Finding::ok(format!("{workers} {}", if workers == 1 { "worker" } else { "workers" })), Finding::degraded)
+    failing.map_or_else(
+        || Finding::ok(format!("{workers} {}", if workers == 1 { "worker" } else { "workers" })),
+        Finding::degraded,
+    )
 }
 
 #[cfg(test)]

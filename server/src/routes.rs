@@ -47,7 +47,12 @@ impl FromRef<WebState> for LeptosOptions {
 
 /// Where the browser's half is found. The names are those that the build gives its files.
 pub fn leptos_options(site_root: &str) -> LeptosOptions {
-    LeptosOptions::builder().output_name("streamlinehub").site_root(site_root).site_pkg_dir("pkg").env(Env::PROD).build()
+    LeptosOptions::builder()
+        .output_name("streamlinehub")
+        .site_root(site_root)
+        .site_pkg_dir("pkg")
+        .env(Env::PROD)
+        .build()
 }
 
 /// All routes. Call it within a Tokio runtime.
@@ -60,7 +65,9 @@ pub fn router(state: WebState) -> Router {
         .fallback(page_not_found.with_state(state.clone()));
     Router::new()
         .route("/api/v1/health", get(health))
-        .leptos_routes_with_context(&state, generate_route_list(App), page_context(&state), move || shell(options.clone()))
+        .leptos_routes_with_context(&state, generate_route_list(App), page_context(&state), move || {
+            shell(options.clone())
+        })
         .route("/api", any(api_not_found))
         .route("/api/{*path}", any(api_not_found))
         .method_not_allowed_fallback(method_not_allowed)
@@ -96,7 +103,10 @@ async fn api_not_found(uri: Uri) -> Problem {
 }
 
 async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {method}; the header Allow says what it takes.", uri.path()))
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!("{} does not take {method}; the header Allow says what it takes.", uri.path()),
+    )
 }
 
 /// The app's own page for what does not exist.

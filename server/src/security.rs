@@ -21,7 +21,10 @@ const HEADERS: [(HeaderName, HeaderValue); 6] = [
     (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
-    (HeaderName::from_static("permissions-policy"), HeaderValue::from_static("camera=(), geolocation=(), microphone=()")),
+    (
+        HeaderName::from_static("permissions-policy"),
+        HeaderValue::from_static("camera=(), geolocation=(), microphone=()"),
+    ),
     // For browsers that do not know frame-ancestors.
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
 ];
@@ -61,7 +64,8 @@ pub async fn add_headers(request: Request, next: Next) -> Response {
 /// Refuses a socket that a page of another origin opens: browsers let such pages do so, with the user's cookies.
 pub async fn refuse_foreign_sockets(request: Request, next: Next) -> Response {
     if is_socket(request.headers()) && is_foreign(request.headers()) {
-        return Problem::new(StatusCode::FORBIDDEN, "A page of another origin may not open a socket here.").into_response();
+        return Problem::new(StatusCode::FORBIDDEN, "A page of another origin may not open a socket here.")
+            .into_response();
     }
     next.run(request).await
 }

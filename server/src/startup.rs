@@ -1,18 +1,11 @@
 //! The wiring. HTTP comes up first, so that the health of the rest can be asked from the first moment; then the services,
 //! the store, the pipeline and the demo data. Everything goes down in the opposite order.
 
-use std::{
-    future::Future,
-    net::SocketAddr,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
 use app::ports::Dashboard;
 use async_trait::async_trait;
-use futures::{FutureExt as _, future::BoxFuture};
 use etl::{
     embedded::Services,
     lake::{Lake, schema},
@@ -20,6 +13,7 @@ use etl::{
     pipeline::Pipeline,
     settings::Settings,
 };
+use futures::{FutureExt as _, future::BoxFuture};
 use model::{
     health::{Replay, ReplayState},
     live::WorkerLive,
@@ -154,7 +148,8 @@ impl Backend {
         self.observing.spawn(async move { health.run(until).await });
 
         let lake = Lake::open(&self.settings.lake_path())?;
-        let root = Url::from_directory_path(lake.root()).map_err(|()| anyhow!("the lake's folder has no absolute path"))?;
+        let root =
+            Url::from_directory_path(lake.root()).map_err(|()| anyhow!("the lake's folder has no absolute path"))?;
         let warehouse = Arc::new(Warehouse::new(&root, Limits::default())?);
         let (gold_commits, announced) = watch::channel(0);
         self.open_lake(&root, Arc::clone(&warehouse), announced);

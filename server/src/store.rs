@@ -154,7 +154,8 @@ impl TryFrom<ReplayRow> for StoredReplay {
     type Error = anyhow::Error;
 
     fn try_from(row: ReplayRow) -> Result<StoredReplay> {
-        let step = ReplayStep::from_name(&row.state).with_context(|| format!("`{}` is not a state of a replay", row.state))?;
+        let step =
+            ReplayStep::from_name(&row.state).with_context(|| format!("`{}` is not a state of a replay", row.state))?;
         Ok(StoredReplay { anchor: row.anchor, step, sent: u64::try_from(row.sent)?, total: u64::try_from(row.total)? })
     }
 }

@@ -17,7 +17,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::oneshot,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -48,6 +48,25 @@ async fn health(address: SocketAddr) -> Health {
     serde_json::from_str(&body).expect("JSON")
 }
 
+/// Opens the socket of the live metrics and waits for what comes over it.
+async fn first_of_live_socket(address: SocketAddr) -> TcpStream {
+    let mut socket = TcpStream::connect(address).await.expect("a connection");
+    let handshake = format!(
+        "GET /api/ui/live HTTP/1.1\r\nhost: {address}\r\norigin: http://{address}\r\nconnection: Upgrade\r\n\
+         upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    socket.write_all(handshake.as_bytes()).await.expect("a request");
+    let mut received = Vec::new();
+    let mut chunk = [0; 4096];
+    while !String::from_utf8_lossy(&received).contains("\"events_per_second\"") {
+        let read = timeout(PATIENCE, socket.read(&mut chunk)).await.expect("live metrics").expect("an open socket");
+        received.extend_from_slice(&chunk[..read]);
+        assert!(read > 0, "closed: {}", String::from_utf8_lossy(&received));
+    }
+    assert!(received.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&received));
+    socket
+}
+
 /// Rows of the events' Gold table, as the pipeline page shows them.
 async fn events_in_gold(address: SocketAddr) -> u64 {
     let (_, body) = get(address, "/api/ui/pipeline").await.expect("an answer");
@@ -74,7 +93,8 @@ async fn it_starts_serves_and_stops() {
         sleep(Duration::from_millis(100)).await;
     };
     assert_eq!(ready.replay.state, ReplayState::Off);
-    let broker = ready.components.iter().find(|component| component.name == "broker").and_then(|broker| broker.detail.clone());
+    let broker =
+        ready.components.iter().find(|component| component.name == "broker").and_then(|broker| broker.detail.clone());
     let broker = broker.expect("the broker's address");
 
     tokio::task::spawn_blocking(move || generate::run(&broker, 1000.0, 50, 1, &CancellationToken::new()))
@@ -87,6 +107,8 @@ async fn it_starts_serves_and_stops() {
         sleep(Duration::from_millis(100)).await;
     }
 
+    // A browser that stays does not hold up the end.
+    let _watching = first_of_live_socket(address).await;
     stop.send(()).expect("it is running");
     running.await.expect("no panic").expect("a clean stop");
     assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");

@@ -26,7 +26,8 @@ async fn tables_appear_and_grow() {
     assert_eq!(tables.view().await.expect("a view").tables, [], "the answer of a moment ago is still good");
     tokio::time::advance(std::time::Duration::from_secs(2)).await;
     let view = tables.view().await.expect("a view");
-    let [TableInfo { layer: Layer::Silver, name, rows: 3, files: 2, bytes: 1.., version: 2, last_commit: Some(_) }] = &view.tables[..]
+    let [TableInfo { layer: Layer::Silver, name, rows: 3, files: 2, bytes: 1.., version: 2, last_commit: Some(_) }] =
+        &view.tables[..]
     else {
         panic!("not what was written: {:?}", view.tables)
     };
@@ -42,7 +43,12 @@ async fn dead_letters_are_counted_by_kind() {
         letter("2025-01-01T10:00:01Z", "customer-events", "envelope", "missing field"),
     ];
     lake.append(&schema::DEAD_LETTERS, LETTERS, &first.each_ref().map(|row| row.as_slice())).await;
-    lake.append(&schema::DEAD_LETTERS, LETTERS, &[&letter("2025-01-01T11:00:00Z", "customer-events", "not_json", "new")]).await;
+    lake.append(
+        &schema::DEAD_LETTERS,
+        LETTERS,
+        &[&letter("2025-01-01T11:00:00Z", "customer-events", "not_json", "new")],
+    )
+    .await;
     let letters = tables(&lake).view().await.expect("a view").dead_letters;
     assert_eq!(letters.len(), 2);
     assert_eq!((letters[0].rejection.as_str(), letters[0].count, letters[0].example.as_str()), ("not_json", 2, "new"));

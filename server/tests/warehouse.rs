@@ -81,14 +81,17 @@ async fn sums_are_exact_and_the_end_of_the_interval_is_outside() {
     )
     .await;
     let warehouse = warehouse(&lake).await;
-    let rows = warehouse.query(&question(&["revenue", "orders", "discounts", "average_order_value"])).await.expect("rows");
+    let rows =
+        warehouse.query(&question(&["revenue", "orders", "discounts", "average_order_value"])).await.expect("rows");
     assert_eq!(values(&rows), [some(&["100000000000000.0001", "3", "0.0002", "33333333333333.33336666"])]);
 }
 
 #[tokio::test]
 async fn a_split_puts_the_greatest_first_and_joins_the_products() {
     let lake = common::TestLake::new();
-    let sold = |product, revenue| [Time("2025-01-01T10:00:00Z"), Text(product), Count(1), Amount("1"), Amount(revenue), Amount("0")];
+    let sold = |product, revenue| {
+        [Time("2025-01-01T10:00:00Z"), Text(product), Count(1), Amount("1"), Amount(revenue), Amount("0")]
+    };
     let rows = [sold("apple", "5"), sold("pear", "4"), sold("milk", "7"), sold("nobody knows", "1")];
     lake.append(&schema::PRODUCT_HOURLY, PRODUCT_SALES, &rows.each_ref().map(|row| row.as_slice())).await;
     let warehouse = warehouse(&lake).await;
@@ -162,8 +165,14 @@ async fn metrics_of_several_tables_share_their_buckets() {
     let mut daily = question(&["orders", "active_customers", "events"]);
     daily.granularity = Some(Granularity::Day);
     let rows = warehouse.query(&daily).await.expect("rows");
-    assert_eq!(rows.iter().filter_map(|row| row.time).collect::<Vec<_>>(), [at("2025-01-01T00:00:00Z"), at("2025-01-02T00:00:00Z")]);
-    assert_eq!(values(&rows), [vec![None, None, Some("7".to_owned())], vec![Some("2".to_owned()), Some("2".to_owned()), None]]);
+    assert_eq!(
+        rows.iter().filter_map(|row| row.time).collect::<Vec<_>>(),
+        [at("2025-01-01T00:00:00Z"), at("2025-01-02T00:00:00Z")]
+    );
+    assert_eq!(
+        values(&rows),
+        [vec![None, None, Some("7".to_owned())], vec![Some("2".to_owned()), Some("2".to_owned()), None]]
+    );
 }
 
 #[tokio::test]
@@ -180,7 +189,8 @@ async fn the_overview_compares_with_the_interval_before_and_has_every_bucket() {
     )
     .await;
     let warehouse = warehouse(&lake).await;
-    let overview = overview(&warehouse, Range::Last(Preset::Day), at("2025-01-03T12:30:00Z")).await.expect("an overview");
+    let overview =
+        overview(&warehouse, Range::Last(Preset::Day), at("2025-01-03T12:30:00Z")).await.expect("an overview");
     let kpi = |name: &str| overview.kpis.iter().find(|kpi| kpi.metric == name).expect("a KPI of the catalogue");
     assert_eq!((kpi("revenue").value, kpi("revenue").previous), (Some(Decimal::from(11)), Some(Decimal::from(4))));
     assert_eq!(kpi("events").value, None, "there is no such table");

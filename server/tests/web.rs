@@ -73,7 +73,10 @@ async fn a_page_is_rendered_with_a_policy_that_names_its_own_nonce() {
     assert!(!policy.contains("'unsafe-eval'") && !policy.contains("http"), "{policy}");
     let nonce = policy.split("'nonce-").nth(1).and_then(|rest| rest.split('\'').next()).expect("a nonce").to_owned();
     let html = text(page).await;
-    let inline = html.split("<script").skip(1).filter(|script| !script.split('>').next().is_some_and(|tag| tag.contains("src=")));
+    let inline = html
+        .split("<script")
+        .skip(1)
+        .filter(|script| !script.split('>').next().is_some_and(|tag| tag.contains("src=")));
     for script in inline {
         assert!(script.contains(&format!("nonce=\"{nonce}\"")), "a script without the nonce: {script}");
     }

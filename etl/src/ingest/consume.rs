@@ -158,9 +158,9 @@ pub(super) fn run(
         .set("statistics.interval.ms", "1000")
         .set("fetch.wait.max.ms", "100")
         .set("fetch.message.max.bytes", "2097152")
-        .set("fetch.max.bytes", "16777216")
-        .set("queued.max.messages.kbytes", "16384")
-        .set("queued.min.messages", "20000")
+        .set("fetch.max.bytes", "4194304")
+        .set("queued.max.messages.kbytes", "8192")
+        .set("queued.min.messages", "10000")
         .set("allow.auto.create.topics", "false")
         .create_with_context(context)
         .context("the Kafka consumer cannot be made")?;

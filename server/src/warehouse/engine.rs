@@ -59,7 +59,8 @@ impl Engine {
         // The tables decide themselves what is worth a second thread.
         config.options_mut().optimizer.enable_round_robin_repartition = false;
         let memory = RuntimeEnvBuilder::new().with_memory_limit(limits.memory_bytes, 1.0).build_arc()?;
-        let state = SessionStateBuilder::new().with_default_features().with_config(config).with_runtime_env(memory).build();
+        let state =
+            SessionStateBuilder::new().with_default_features().with_config(config).with_runtime_env(memory).build();
         Ok(Engine { runtime: Some(runtime), turns: Semaphore::new(limits.concurrency), limits, state })
     }
 

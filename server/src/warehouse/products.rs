@@ -50,13 +50,21 @@ impl Products {
     ///
     /// # Errors
     /// A file lacks a column that it must have.
-    pub(super) fn new<'a>(files: impl Iterator<Item = &'a RecordBatch>, dictionaries: &Dictionaries) -> Result<Products> {
+    pub(super) fn new<'a>(
+        files: impl Iterator<Item = &'a RecordBatch>,
+        dictionaries: &Dictionaries,
+    ) -> Result<Products> {
         let mut products = Products::default();
         for file in files {
             let codes = dictionaries.of(Dimension::Product).encode(&delta::strings(file, PRODUCT_ID)?);
             let size = dictionaries.of(Dimension::Product).len();
             for (column, dimension) in products.dimensions.iter_mut().zip(DIMENSIONS) {
-                spread(column, size, &codes, &dictionaries.of(dimension).encode(&delta::strings(file, dimension.column())?));
+                spread(
+                    column,
+                    size,
+                    &codes,
+                    &dictionaries.of(dimension).encode(&delta::strings(file, dimension.column())?),
+                );
             }
             spread(&mut products.names, size, &codes, &products.texts.encode(&delta::strings(file, NAME)?));
             spread(&mut products.types, size, &codes, &products.texts.encode(&delta::strings(file, PRODUCT_TYPE)?));
@@ -81,7 +89,12 @@ impl Products {
             at(&self.dimensions[index], code).and_then(|code| dictionaries.of(DIMENSIONS[index]).name(code))
         };
         let text = |column: &[Option<u32>]| at(column, code).and_then(|code| self.texts.name(code));
-        Description { name: text(&self.names), product_type: text(&self.types), category: dimension(1), brand: dimension(2) }
+        Description {
+            name: text(&self.names),
+            product_type: text(&self.types),
+            category: dimension(1),
+            brand: dimension(2),
+        }
     }
 }
 
@@ -93,7 +106,8 @@ fn at(column: &[Option<u32>], code: Option<u32>) -> Option<u32> {
 fn spread(column: &mut Vec<Option<u32>>, size: usize, products: &UInt32Array, values: &UInt32Array) {
     column.resize(size, None);
     for (product, value) in products.iter().zip(values) {
-        if let Some(place) = product.and_then(|code| usize::try_from(code).ok()).and_then(|index| column.get_mut(index)) {
+        if let Some(place) = product.and_then(|code| usize::try_from(code).ok()).and_then(|index| column.get_mut(index))
+        {
             *place = value;
         }
     }

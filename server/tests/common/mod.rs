@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use deltalake::arrow::{
-    array::{ArrayRef, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array},
+    array::{
+        ArrayRef, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+        new_null_array,
+    },
     datatypes::DataType,
 };
 use etl::lake::{Lake, TableSpec};
@@ -81,9 +84,13 @@ fn column(data_type: &DataType, cells: &[Value]) -> ArrayRef {
             };
             Arc::new(cells.iter().map(count).collect::<Int64Array>())
         }
-        DataType::Timestamp(_, _) => {
-            Arc::new(cells.iter().map(|cell| Some(time(cell).timestamp_micros())).collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
-        }
+        DataType::Timestamp(_, _) => Arc::new(
+            cells
+                .iter()
+                .map(|cell| Some(time(cell).timestamp_micros()))
+                .collect::<TimestampMicrosecondArray>()
+                .with_timezone("UTC"),
+        ),
         DataType::Date32 => {
             let day = |cell: &Value| Some(i32::try_from(time(cell).timestamp() / 86_400).expect("a near day"));
             Arc::new(cells.iter().map(day).collect::<Date32Array>())
