@@ -18,7 +18,10 @@ use deltalake::{
         compute::cast,
         datatypes::{DataType, Date32Type, Int64Type, Schema, SchemaRef, TimestampMicrosecondType},
     },
-    datafusion::{datasource::MemTable, prelude::{SessionConfig, SessionContext}},
+    datafusion::{
+        datasource::MemTable,
+        prelude::{SessionConfig, SessionContext},
+    },
 };
 use model::topic::Topic;
 use tokio::{sync::watch, time::Instant};
@@ -61,7 +64,16 @@ static GOLD: [GoldSpec; 4] = [
     GoldSpec {
         spec: &schema::SALES_HOURLY,
         source: &schema::TRANSACTIONS,
-        reads: &["occurred_at", "store_id", "payment_method", "amount", "discount", "units", "line_count", "kafka_time"],
+        reads: &[
+            "occurred_at",
+            "store_id",
+            "payment_method",
+            "amount",
+            "discount",
+            "units",
+            "line_count",
+            "kafka_time",
+        ],
         dimensions: &[("store_id", "store_id"), ("payment_method", "payment_method")],
         measures: SALES,
     },
@@ -121,10 +133,19 @@ struct Taken {
 impl Gold {
     /// # Errors
     /// When one of the tables cannot be opened.
-    pub async fn open(settings: Arc<Settings>, lake: &Lake, stats: Arc<WorkerStats>, committed: watch::Sender<u64>) -> Result<Gold> {
+    pub async fn open(
+        settings: Arc<Settings>,
+        lake: &Lake,
+        stats: Arc<WorkerStats>,
+        committed: watch::Sender<u64>,
+    ) -> Result<Gold> {
         let mut tables = Vec::new();
         for gold in &GOLD {
-            tables.push(GoldTable { gold, table: lake.table(gold.spec).await?, source: lake.table(gold.source).await? });
+            tables.push(GoldTable {
+                gold,
+                table: lake.table(gold.spec).await?,
+                source: lake.table(gold.source).await?,
+            });
         }
         Ok(Gold { settings, tables, stats, committed })
     }
@@ -227,7 +248,12 @@ impl GoldTable {
             self.table.append(&[], &[position]).await?;
             return Ok(Some(taken));
         }
-        taken.oldest_kafka_time = rows.iter().filter_map(|batch| deltalake::arrow::compute::min(batch["kafka_time"].as_primitive::<TimestampMicrosecondType>())).min();
+        taken.oldest_kafka_time = rows
+            .iter()
+            .filter_map(|batch| {
+                deltalake::arrow::compute::min(batch["kafka_time"].as_primitive::<TimestampMicrosecondType>())
+            })
+            .min();
         let added = self.aggregate(rows).await?;
         if added.column_by_name("events").is_some() {
             taken.events_by_topic = events_by_topic(&added);
@@ -258,8 +284,14 @@ impl GoldTable {
 
     /// Silver rows to hourly sums.
     async fn aggregate(&self, rows: Vec<RecordBatch>) -> Result<RecordBatch> {
-        let dimensions: Vec<String> = self.gold.dimensions.iter().map(|(column, from)| format!("{from} AS {column}")).collect();
-        let measures: Vec<String> = self.gold.measures.iter().map(|(column, from)| format!("{} AS {column}", self.typed(column, from))).collect();
+        let dimensions: Vec<String> =
+            self.gold.dimensions.iter().map(|(column, from)| format!("{from} AS {column}")).collect();
+        let measures: Vec<String> = self
+            .gold
+            .measures
+            .iter()
+            .map(|(column, from)| format!("{} AS {column}", self.typed(column, from)))
+            .collect();
         let groups: Vec<String> = (1..=dimensions.len() + 1).map(|position| position.to_string()).collect();
         let sql = format!(
             "SELECT date_trunc('hour', occurred_at) AS hour, {}, {} FROM rows GROUP BY {}",
@@ -280,14 +312,19 @@ impl GoldTable {
             .iter()
             .map(|(column, _)| format!("{} AS {column}", self.typed(column, &format!("sum({column})"))))
             .collect();
-        let sql = format!("SELECT hour, {dimensions}, {measures} FROM rows GROUP BY hour, {dimensions}", dimensions = dimensions.join(", "), measures = measures.join(", "));
+        let sql = format!(
+            "SELECT hour, {dimensions}, {measures} FROM rows GROUP BY hour, {dimensions}",
+            dimensions = dimensions.join(", "),
+            measures = measures.join(", ")
+        );
         existing.push(added);
         conform(&self.run(existing, &sql).await?, &self.file_schema())
     }
 
     /// The expression in the type that the table's column has.
     fn typed(&self, column: &str, expression: &str) -> String {
-        let decimal = self.table.spec().schema.field_with_name(column).is_ok_and(|field| *field.data_type() == schema::total());
+        let decimal =
+            self.table.spec().schema.field_with_name(column).is_ok_and(|field| *field.data_type() == schema::total());
         format!("CAST({expression} AS {})", if decimal { "DECIMAL(28, 4)" } else { "BIGINT" })
     }
 
@@ -296,9 +333,11 @@ impl GoldTable {
         let context = || format!("aggregating {}", self.gold.spec.name);
         let schema = rows.first().map(RecordBatch::schema).context("no rows")?;
         // One partition: the other core has the other stages to run.
-        let session = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1).with_batch_size(8192));
+        let session =
+            SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1).with_batch_size(8192));
         session.register_table("rows", Arc::new(MemTable::try_new(schema, vec![rows])?))?;
-        let order: Vec<&str> = std::iter::once("hour").chain(self.gold.dimensions.iter().map(|(column, _)| *column)).collect();
+        let order: Vec<&str> =
+            std::iter::once("hour").chain(self.gold.dimensions.iter().map(|(column, _)| *column)).collect();
         let frame = session.sql(&format!("{sql} ORDER BY {}", order.join(", "))).await.with_context(context)?;
         let batches = frame.collect().await.with_context(context)?;
         let schema = batches.first().map(RecordBatch::schema).context("no sums")?;
@@ -332,7 +371,11 @@ fn dates_of(sums: &RecordBatch) -> Result<BTreeSet<String>> {
 
 /// The same columns in the types of the schema.
 fn conform(sums: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-    let columns = schema.fields().iter().map(|field| cast(&sums[field.name().as_str()], field.data_type())).collect::<Result<Vec<_>, _>>()?;
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| cast(&sums[field.name().as_str()], field.data_type()))
+        .collect::<Result<Vec<_>, _>>()?;
     Ok(RecordBatch::try_new(schema.clone(), columns)?)
 }
 

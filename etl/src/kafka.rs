@@ -19,23 +19,25 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// # Errors
 /// When no broker answers, or a topic is missing and cannot be made.
 pub async fn create_topics(bootstrap_servers: &str, partitions: u16) -> Result<()> {
-    let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", bootstrap_servers).create().context("the Kafka admin client cannot be made")?;
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap_servers)
+        .create()
+        .context("the Kafka admin client cannot be made")?;
     let topics: Vec<NewTopic<'_>> = Topic::ALL
         .into_iter()
         .map(|topic| NewTopic::new(topic.name(), i32::from(partitions.max(1)), TopicReplication::Fixed(1)))
         .collect();
     let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
-    let results = admin
-        .create_topics(&topics, &options)
-        .await
-        .with_context(|| format!("no Kafka broker answers at {bootstrap_servers}; is it running, and is kafka.bootstrap_servers right?"))?;
+    let results = admin.create_topics(&topics, &options).await.with_context(|| {
+        format!("no Kafka broker answers at {bootstrap_servers}; is it running, and is kafka.bootstrap_servers right?")
+    })?;
     for result in results {
         match result {
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((topic, error)) => {
                 let metadata = tokio::task::block_in_place(|| admin.inner().fetch_metadata(Some(&topic), TIMEOUT));
-                let there = metadata.is_ok_and(|metadata| metadata.topics().iter().any(|topic| topic.error().is_none()));
+                let there =
+                    metadata.is_ok_and(|metadata| metadata.topics().iter().any(|topic| topic.error().is_none()));
                 if !there {
                     bail!("the Kafka topic {topic} is missing and cannot be made: {error}");
                 }
@@ -50,8 +52,10 @@ pub async fn create_topics(bootstrap_servers: &str, partitions: u16) -> Result<(
 /// # Errors
 /// When no broker answers in time.
 pub fn watermarks(bootstrap_servers: &str, topic: Topic) -> Result<BTreeMap<i32, (i64, i64)>> {
-    let consumer: BaseConsumer =
-        ClientConfig::new().set("bootstrap.servers", bootstrap_servers).create().context("the Kafka client cannot be made")?;
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap_servers)
+        .create()
+        .context("the Kafka client cannot be made")?;
     let context = || format!("asking Kafka at {bootstrap_servers} for the ends of {}", topic.name());
     let metadata = consumer.fetch_metadata(Some(topic.name()), TIMEOUT).with_context(context)?;
     let mut ends = BTreeMap::new();

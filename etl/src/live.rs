@@ -159,7 +159,9 @@ impl RecentSales {
 
     fn sum(&mut self, now: i64) -> (u64, Decimal) {
         self.forget(now);
-        self.seconds.iter().fold((0, Decimal::ZERO), |(orders, revenue), (_, more, amount)| (orders + more, revenue + amount))
+        self.seconds
+            .iter()
+            .fold((0, Decimal::ZERO), |(orders, revenue), (_, more, amount)| (orders + more, revenue + amount))
     }
 }
 
@@ -202,7 +204,11 @@ impl WorkerStats {
         let now = Utc::now().timestamp();
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         for (occurred_at, units) in sales {
-            recent.add(occurred_at.div_euclid(1_000_000), Decimal::from_i128_with_scale(units, model::money::SCALE), now);
+            recent.add(
+                occurred_at.div_euclid(1_000_000),
+                Decimal::from_i128_with_scale(units, model::money::SCALE),
+                now,
+            );
         }
     }
 
@@ -226,7 +232,12 @@ impl WorkerStats {
                 lag: stats.lag(),
                 buffered: stats.buffered.load(Relaxed),
                 paused: stats.paused.load(Relaxed),
-                stages: Stage::ALL.into_iter().map(|stage| stage_live(stage, stats.stage(stage), rates.of(topic, stage, stats.stage(stage).total()))).collect(),
+                stages: Stage::ALL
+                    .into_iter()
+                    .map(|stage| {
+                        stage_live(stage, stats.stage(stage), rates.of(topic, stage, stats.stage(stage).total()))
+                    })
+                    .collect(),
             }
         });
         WorkerLive {
@@ -284,7 +295,9 @@ impl Rates {
         if totals.len() > Self::TICKS {
             totals.pop_front();
         }
-        let (Some(&first), Some(start), Some(end)) = (totals.front(), self.ticks.front(), self.ticks.back()) else { return 0.0 };
+        let (Some(&first), Some(start), Some(end)) = (totals.front(), self.ticks.front(), self.ticks.back()) else {
+            return 0.0;
+        };
         let seconds = (*end - *start).as_secs_f64();
         if seconds > 0.0 { (total - first) as f64 / seconds } else { 0.0 }
     }

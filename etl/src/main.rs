@@ -92,15 +92,25 @@ fn report(text: &str) {
 fn run(command: Command) -> Result<()> {
     let settings = Settings::load()?;
     let filter = EnvFilter::try_new(&settings.log.level).context("log.level")?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-    if settings.log.json { log.json().init() } else { log.init() }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime cannot be started")?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+    if settings.log.json {
+        log.json().init()
+    } else {
+        log.init()
+    }
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime cannot be started")?;
     runtime.block_on(async {
         let stop = CancellationToken::new();
         stop_on_signal(stop.clone())?;
         match command {
             Command::Run => work(settings, stop).await,
-            Command::Produce(produce) => tokio::task::spawn_blocking(move || send(&settings, produce, &stop)).await.context("producing")?,
+            Command::Produce(produce) => {
+                tokio::task::spawn_blocking(move || send(&settings, produce, &stop)).await.context("producing")?
+            }
         }
     })
 }

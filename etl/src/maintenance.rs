@@ -45,7 +45,12 @@ pub async fn run(lake: Lake, settings: Arc<Settings>, stop: CancellationToken) -
     }
 }
 
-async fn look_after(lake: &Lake, spec: &'static TableSpec, settings: &Settings, done: &mut HashMap<&'static str, i64>) -> Result<()> {
+async fn look_after(
+    lake: &Lake,
+    spec: &'static TableSpec,
+    settings: &Settings,
+    done: &mut HashMap<&'static str, i64>,
+) -> Result<()> {
     let table = lake.table(spec).await?;
     let last = *done.entry(spec.name).or_insert_with(|| table.version());
     let every = i64::try_from(settings.maintenance.every_commits).unwrap_or(i64::MAX).max(1);
@@ -69,7 +74,12 @@ async fn merge_small_files(table: &LakeTable, spec: &TableSpec) -> Result<()> {
         .await
         .with_context(|| format!("merging small files of {}", table.source_name()))?;
     if metrics.num_files_removed > 0 {
-        info!(table = table.source_name(), removed = metrics.num_files_removed, added = metrics.num_files_added, "small files merged");
+        info!(
+            table = table.source_name(),
+            removed = metrics.num_files_removed,
+            added = metrics.num_files_added,
+            "small files merged"
+        );
     }
     Ok(())
 }

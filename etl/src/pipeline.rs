@@ -49,7 +49,9 @@ impl Running {
         while let Some(ended) = self.tasks.join_next().await {
             match ended {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => warn!(what, error = format!("{error:#}"), "ended with an error; the next start makes up for it"),
+                Ok(Err(error)) => {
+                    warn!(what, error = format!("{error:#}"), "ended with an error; the next start makes up for it")
+                }
                 Err(error) => warn!(what, %error, "ended badly; the next start makes up for it"),
             }
         }
@@ -61,7 +63,11 @@ impl Pipeline {
     ///
     /// # Errors
     /// When Kafka, Redis or the lake cannot be reached at the start. What fails later is tried again.
-    pub fn start<'a>(settings: Arc<Settings>, bootstrap_servers: &'a str, redis_url: &'a str) -> BoxFuture<'a, Result<Pipeline>> {
+    pub fn start<'a>(
+        settings: Arc<Settings>,
+        bootstrap_servers: &'a str,
+        redis_url: &'a str,
+    ) -> BoxFuture<'a, Result<Pipeline>> {
         Pipeline::begin(settings, bootstrap_servers, redis_url).boxed()
     }
 
@@ -74,7 +80,8 @@ impl Pipeline {
 
         let (silver_committed, silver_news) = watch::channel(0);
         let (gold_committed, gold_news) = watch::channel(0);
-        let (mut ingest, mut silver, mut gold, mut others) = (Running::new(), Running::new(), Running::new(), Running::new());
+        let (mut ingest, mut silver, mut gold, mut others) =
+            (Running::new(), Running::new(), Running::new(), Running::new());
 
         for topic in Topic::ALL {
             let (bronze_committed, bronze_news) = watch::channel(-1);
@@ -90,7 +97,8 @@ impl Pipeline {
             };
             ingest.tasks.spawn(stage.run());
 
-            let mut stage = Silver::open(topic, settings.clone(), &lake, stats.clone(), silver_committed.clone()).await?;
+            let mut stage =
+                Silver::open(topic, settings.clone(), &lake, stats.clone(), silver_committed.clone()).await?;
             let stop = silver.stop.clone();
             silver.tasks.spawn(async move {
                 stage.run(bronze_news, &stop).await;

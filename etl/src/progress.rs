@@ -48,7 +48,8 @@ async fn compare(bootstrap_servers: &str, lake: &Lake) -> Result<Behind> {
     let mut behind = Behind::default();
     for topic in Topic::ALL {
         let servers: Arc<str> = bootstrap_servers.into();
-        let ends = tokio::task::spawn_blocking(move || kafka::watermarks(&servers, topic)).await.context("asking Kafka")??;
+        let ends =
+            tokio::task::spawn_blocking(move || kafka::watermarks(&servers, topic)).await.context("asking Kafka")??;
         let mut bronze = lake.table(schema::bronze_of(topic)).await?;
         for (partition, (first, end)) in ends {
             let source = Position::kafka(topic.name(), partition, 0).source;

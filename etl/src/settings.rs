@@ -140,7 +140,11 @@ impl Settings {
     fn from_table(table: Table) -> Result<Settings> {
         let settings: Settings = Value::Table(table).try_into().context("settings")?;
         if settings.buffer.threshold == 0 || settings.buffer.capacity < settings.buffer.threshold {
-            bail!("buffer.capacity ({}) must be at least buffer.threshold ({}), and both above 0", settings.buffer.capacity, settings.buffer.threshold);
+            bail!(
+                "buffer.capacity ({}) must be at least buffer.threshold ({}), and both above 0",
+                settings.buffer.capacity,
+                settings.buffer.threshold
+            );
         }
         if !settings.live.rate.is_finite() || !(0.0..=100_000.0).contains(&settings.live.rate) {
             bail!("live.rate must be between 0 and 100000 events per second, found {}", settings.live.rate);
@@ -209,7 +213,8 @@ mod tests {
     #[test]
     fn a_wrong_value_names_its_variable() {
         let mut table: Table = DEFAULTS.parse().expect("defaults");
-        let error = override_from(&mut table, "", &|name| (name == "PORT").then(|| "many".to_owned())).expect_err("no number");
+        let error =
+            override_from(&mut table, "", &|name| (name == "PORT").then(|| "many".to_owned())).expect_err("no number");
         assert_eq!(error.to_string(), "PORT is `many`, but a integer is expected");
     }
 }

@@ -56,7 +56,9 @@ async fn every_event_arrives_once_though_it_is_sent_twice() -> Result<()> {
 async fn what_is_no_event_becomes_a_dead_letter_with_its_reason() -> Result<()> {
     let world = World::start().await?;
     let good = events(2, 400)?;
-    let pattern = String::from_utf8(good.iter().find(|message| message.topic == Topic::Transaction).context("a transaction")?.payload.clone())?;
+    let pattern = String::from_utf8(
+        good.iter().find(|message| message.topic == Topic::Transaction).context("a transaction")?.payload.clone(),
+    )?;
     let wrong = |from: &str, to: &str| {
         assert!(pattern.contains(from), "the pattern lacks {from}");
         pattern.replacen(from, to, 1).into_bytes()
@@ -91,12 +93,17 @@ async fn what_is_no_event_becomes_a_dead_letter_with_its_reason() -> Result<()> 
     world.check_layers(transactions(&good)).await?;
     for rejection in ["empty", "not_json", "not_utf8", "too_large", "envelope", "fields"] {
         let kinds: Vec<&str> = bad.iter().map(|(kind, _)| *kind).collect();
-        let sent: usize = (0..good.len().div_ceil(40)).map(|number| kinds.iter().skip(number % kinds.len()).take(4).filter(|kind| **kind == rejection).count()).sum();
+        let sent: usize = (0..good.len().div_ceil(40))
+            .map(|number| kinds.iter().skip(number % kinds.len()).take(4).filter(|kind| **kind == rejection).count())
+            .sum();
         let expected = sent + kinds.iter().filter(|kind| **kind == rejection).count();
         let found = world
             .row(&format!("SELECT count(*), count(DISTINCT partition * 1000000000 + \"offset\"), min(length(reason)) > 10 FROM bronze_dead_letters WHERE rejection = '{rejection}'"))
             .await?;
-        ensure!(found == [expected.to_string(), expected.to_string(), "true".to_owned()], "{rejection}: {found:?}, expected {expected}");
+        ensure!(
+            found == [expected.to_string(), expected.to_string(), "true".to_owned()],
+            "{rejection}: {found:?}, expected {expected}"
+        );
     }
     pipeline.stop().await;
     world.services.stop().await;

@@ -276,9 +276,16 @@ impl Rejection {
     }
 
     pub fn from_name(name: &str) -> Option<Rejection> {
-        [Rejection::Empty, Rejection::TooLarge, Rejection::NotUtf8, Rejection::NotJson, Rejection::Envelope, Rejection::Fields]
-            .into_iter()
-            .find(|rejection| rejection.name() == name)
+        [
+            Rejection::Empty,
+            Rejection::TooLarge,
+            Rejection::NotUtf8,
+            Rejection::NotJson,
+            Rejection::Envelope,
+            Rejection::Fields,
+        ]
+        .into_iter()
+        .find(|rejection| rejection.name() == name)
     }
 }
 
@@ -332,7 +339,8 @@ mod tests {
         assert_eq!(fault(&GOOD.replace("\"7\"", "\"7\\u0000\"")).1, "customer_id: holds a control character");
         let deep = format!("{{\"event_id\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(fault(&deep).0, Rejection::Envelope);
-        let wrong = parse::<Transaction<'_>>(&GOOD.replace("\"1.5\"", "true"), Rejection::Fields).expect_err("a wrong type");
+        let wrong =
+            parse::<Transaction<'_>>(&GOOD.replace("\"1.5\"", "true"), Rejection::Fields).expect_err("a wrong type");
         assert_eq!(wrong.0, Rejection::Fields);
         assert_eq!(wrong.1, "amount: expected an amount, found `true`");
         let in_a_line = GOOD.replace("\"amount\":1.50", "\"amount\":\"much\"");

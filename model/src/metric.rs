@@ -159,7 +159,10 @@ pub struct Metric {
 impl Metric {
     /// The first source that can be split by the dimension, or the preferred one where no split is asked for.
     pub fn source(&self, split: Option<Dimension>) -> Option<Source> {
-        self.sources.iter().copied().find(|source| split.is_none_or(|dimension| source.table.dimensions().contains(&dimension)))
+        self.sources
+            .iter()
+            .copied()
+            .find(|source| split.is_none_or(|dimension| source.table.dimensions().contains(&dimension)))
     }
 
     /// Every dimension it can be split by.

@@ -23,7 +23,10 @@ pub fn parse(text: &str) -> Result<Decimal, String> {
         return Err(format!("`{shown}` has more than {SCALE} decimal places"));
     }
     if amount.abs() >= Decimal::from(10_i64.pow(u32::from(PRECISION) - SCALE)) {
-        return Err(format!("`{shown}` is too large: at most {} digits before the point", u32::from(PRECISION) - SCALE));
+        return Err(format!(
+            "`{shown}` is too large: at most {} digits before the point",
+            u32::from(PRECISION) - SCALE
+        ));
     }
     Ok(amount)
 }

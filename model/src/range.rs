@@ -59,7 +59,10 @@ impl Preset {
 pub enum Range {
     Last(Preset),
     /// Whole days in UTC, the last one included.
-    Days { from: NaiveDate, to: NaiveDate },
+    Days {
+        from: NaiveDate,
+        to: NaiveDate,
+    },
 }
 
 impl Default for Range {
@@ -95,7 +98,9 @@ impl Range {
                 }
                 Ok(Range::Days { from, to })
             }
-            (_, Some(_), None) | (_, None, Some(_)) => Err("A custom range needs both a first and a last day.".to_owned()),
+            (_, Some(_), None) | (_, None, Some(_)) => {
+                Err("A custom range needs both a first and a last day.".to_owned())
+            }
             (Some(name), None, None) => {
                 Preset::ALL.into_iter().find(|preset| preset.name() == name).map(Range::Last).ok_or_else(|| {
                     let known: Vec<_> = Preset::ALL.into_iter().map(Preset::name).collect();

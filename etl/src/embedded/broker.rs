@@ -40,17 +40,20 @@ impl Broker {
             .build()
             .await
             .map_err(|error| anyhow::anyhow!("its database cannot be opened: {error}"))?;
-        let mut broker = TansuBroker::<tansu_broker::coordinator::group::administrator::Controller<StorageContainer>, StorageContainer>::builder()
-            .node_id(NODE)
-            .cluster_id(CLUSTER)
-            .incarnation_id(Uuid::new_v4())
-            .advertised_listener(listener.clone())
-            .listener(listener)
-            .storage(database)
-            .silent(true)
-            .build()
-            .await
-            .map_err(|error| anyhow::anyhow!("it cannot be set up: {error}"))?;
+        let mut broker = TansuBroker::<
+            tansu_broker::coordinator::group::administrator::Controller<StorageContainer>,
+            StorageContainer,
+        >::builder()
+        .node_id(NODE)
+        .cluster_id(CLUSTER)
+        .incarnation_id(Uuid::new_v4())
+        .advertised_listener(listener.clone())
+        .listener(listener)
+        .storage(database)
+        .silent(true)
+        .build()
+        .await
+        .map_err(|error| anyhow::anyhow!("it cannot be set up: {error}"))?;
         drop(storage);
         let serving = tokio::spawn(async move {
             if let Err(error) = broker.serve(Instant::now()).await {

@@ -1,12 +1,7 @@
 //! A child process that lives as long as we do: started again when it dies, stopped when we stop, and, on Linux, killed by
 //! the kernel when we are killed.
 
-use std::{
-    path::PathBuf,
-    process::Stdio,
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, process::Stdio, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use futures::future::BoxFuture;
@@ -93,7 +88,9 @@ async fn keep(program: Arc<Program>, mut child: Option<tokio::process::Child>, s
                         error!(name = program.name, error = format!("{error:#}"), "not up; trying again");
                     }
                 },
-                Err(error) => error!(name = program.name, error = format!("{error:#}"), "cannot be started; trying again"),
+                Err(error) => {
+                    error!(name = program.name, error = format!("{error:#}"), "cannot be started; trying again")
+                }
             }
         };
     }
@@ -120,7 +117,12 @@ async fn wait_until_up(program: &Program, mut child: Option<&mut tokio::process:
             let log = std::fs::read_to_string(&program.log).unwrap_or_default();
             let last: Vec<&str> = log.lines().rev().take(3).collect();
             let last: Vec<&str> = last.into_iter().rev().collect();
-            anyhow::bail!("{} does not come up; its log {} ends with: {}", program.name, program.log.display(), last.join(" | "));
+            anyhow::bail!(
+                "{} does not come up; its log {} ends with: {}",
+                program.name,
+                program.log.display(),
+                last.join(" | ")
+            );
         }
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
@@ -191,5 +193,8 @@ fn die_with_parent(_command: &mut Command, _signal: Signal) {}
 /// The program's path, looked for on PATH and then in the given folders.
 pub(super) fn find(program: &str, folders: &[PathBuf]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).chain(folders.iter().cloned()).map(|folder| folder.join(program)).find(|candidate| candidate.is_file())
+    std::env::split_paths(&path)
+        .chain(folders.iter().cloned())
+        .map(|folder| folder.join(program))
+        .find(|candidate| candidate.is_file())
 }

@@ -45,8 +45,10 @@ impl Services {
             broker: None,
             children: Vec::new(),
         };
-        std::fs::create_dir_all(data_dir).with_context(|| format!("the folder {} cannot be made", data_dir.display()))?;
-        let data_dir = data_dir.canonicalize().with_context(|| format!("the folder {} cannot be read", data_dir.display()))?;
+        std::fs::create_dir_all(data_dir)
+            .with_context(|| format!("the folder {} cannot be made", data_dir.display()))?;
+        let data_dir =
+            data_dir.canonicalize().with_context(|| format!("the folder {} cannot be read", data_dir.display()))?;
         let started = services.start_missing(settings, &data_dir).await;
         if let Err(error) = started {
             services.stop().await;
@@ -57,21 +59,32 @@ impl Services {
 
     async fn start_missing(&mut self, settings: &Settings, data_dir: &Path) -> Result<()> {
         if self.kafka.is_empty() {
-            let broker = broker::Broker::start(&data_dir.join("kafka"), settings.kafka.embedded_port).await.context("the embedded Kafka broker")?;
+            let broker = broker::Broker::start(&data_dir.join("kafka"), settings.kafka.embedded_port)
+                .await
+                .context("the embedded Kafka broker")?;
             self.kafka = broker.address();
             info!(address = self.kafka, "embedded Kafka broker is up");
             self.broker = Some(broker);
         }
         let redis = async {
-            if self.redis_url.is_empty() { redis::start(&data_dir.join("redis")).await.context("the embedded Redis").map(Some) } else { Ok(None) }
+            if self.redis_url.is_empty() {
+                redis::start(&data_dir.join("redis")).await.context("the embedded Redis").map(Some)
+            } else {
+                Ok(None)
+            }
         };
         let postgres = async {
-            if self.database_url.is_empty() { postgres::start(&data_dir.join("postgres")).await.context("the embedded PostgreSQL").map(Some) } else { Ok(None) }
+            if self.database_url.is_empty() {
+                postgres::start(&data_dir.join("postgres")).await.context("the embedded PostgreSQL").map(Some)
+            } else {
+                Ok(None)
+            }
         };
         let (redis, postgres) = tokio::join!(redis, postgres);
         // Both are taken over before either is found at fault, so that none is left running.
         let redis = redis.map(|redis| redis.map(|(url, child)| (self.redis_url = url, self.children.push(child))));
-        let postgres = postgres.map(|postgres| postgres.map(|(url, child)| (self.database_url = url, self.children.push(child))));
+        let postgres =
+            postgres.map(|postgres| postgres.map(|(url, child)| (self.database_url = url, self.children.push(child))));
         redis?;
         postgres?;
         Ok(())

@@ -10,7 +10,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use futures::FutureExt;
-use nix::{sys::signal::Signal, unistd::{User, geteuid}};
+use nix::{
+    sys::signal::Signal,
+    unistd::{User, geteuid},
+};
 use tokio::process::Command;
 use tracing::info;
 use uuid::Uuid;
@@ -28,8 +31,9 @@ const ELSEWHERE: &str = "/var/lib/streamlinehub";
 /// Starts it, after making its database where there is none; returns its URL.
 pub(super) async fn start(folder: &Path) -> Result<(String, Child)> {
     let folders = installed();
-    let path = find("postgres", &folders)
-        .context("PostgreSQL is not installed; install the package `postgresql`, or set DATABASE_URL to a database of your own")?;
+    let path = find("postgres", &folders).context(
+        "PostgreSQL is not installed; install the package `postgresql`, or set DATABASE_URL to a database of your own",
+    )?;
     let initdb = find("initdb", &folders).context("PostgreSQL is installed without initdb")?;
     let run_as = if geteuid().is_root() {
         let user = User::from_name("postgres").ok().flatten();
@@ -94,9 +98,11 @@ fn reachable(folder: &Path, run_as: Option<(u32, u32)>) -> Result<PathBuf> {
     let make = |folder: &Path| -> Result<()> {
         std::fs::create_dir_all(folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
         if let Some((user, group)) = run_as {
-            chown(folder, Some(user), Some(group)).with_context(|| format!("the owner of {} cannot be set", folder.display()))?;
+            chown(folder, Some(user), Some(group))
+                .with_context(|| format!("the owner of {} cannot be set", folder.display()))?;
         }
-        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).with_context(|| folder.display().to_string())
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
+            .with_context(|| folder.display().to_string())
     };
     if run_as.is_none() || parents_are_open(folder) {
         make(folder)?;
@@ -110,7 +116,8 @@ fn reachable(folder: &Path, run_as: Option<(u32, u32)>) -> Result<PathBuf> {
         Err(_) => Path::new(ELSEWHERE).join(Uuid::new_v4().simple().to_string()),
     };
     std::fs::create_dir_all(ELSEWHERE).with_context(|| format!("the folder {ELSEWHERE} cannot be made"))?;
-    std::fs::write(&note, elsewhere.as_os_str().as_encoded_bytes()).with_context(|| format!("{} cannot be written", note.display()))?;
+    std::fs::write(&note, elsewhere.as_os_str().as_encoded_bytes())
+        .with_context(|| format!("{} cannot be written", note.display()))?;
     info!(folder = %elsewhere.display(), "the user `postgres` cannot reach the data folder; the database lives elsewhere");
     make(&elsewhere)?;
     Ok(elsewhere)
@@ -118,12 +125,20 @@ fn reachable(folder: &Path, run_as: Option<(u32, u32)>) -> Result<PathBuf> {
 
 /// Whether every folder above lets other users through.
 fn parents_are_open(folder: &Path) -> bool {
-    folder.ancestors().skip(1).filter(|parent| parent.exists()).all(|parent| {
-        std::fs::metadata(parent).is_ok_and(|metadata| metadata.permissions().mode() & 0o001 != 0)
-    })
+    folder
+        .ancestors()
+        .skip(1)
+        .filter(|parent| parent.exists())
+        .all(|parent| std::fs::metadata(parent).is_ok_and(|metadata| metadata.permissions().mode() & 0o001 != 0))
 }
 
-async fn create(initdb: &Path, folder: &Path, cluster: &Path, password_file: &Path, run_as: Option<(u32, u32)>) -> Result<()> {
+async fn create(
+    initdb: &Path,
+    folder: &Path,
+    cluster: &Path,
+    password_file: &Path,
+    run_as: Option<(u32, u32)>,
+) -> Result<()> {
     info!(folder = %cluster.display(), "making the database");
     // A run that was cut short leaves half a cluster.
     if cluster.exists() {
@@ -137,7 +152,17 @@ async fn create(initdb: &Path, folder: &Path, cluster: &Path, password_file: &Pa
     command
         .arg("-D")
         .arg(cluster)
-        .args(["--username", DATABASE, "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8", "--pwfile"])
+        .args([
+            "--username",
+            DATABASE,
+            "--auth",
+            "scram-sha-256",
+            "--encoding",
+            "UTF8",
+            "--locale",
+            "C.UTF-8",
+            "--pwfile",
+        ])
         .arg(password_file)
         .current_dir(folder)
         .stdin(Stdio::null());

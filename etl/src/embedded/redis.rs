@@ -40,7 +40,11 @@ pub(super) async fn start(folder: &Path) -> Result<(String, Child)> {
         is_up: Box::new(move || {
             let client = client.clone();
             async move {
-                let Ok(Ok(mut connection)) = tokio::time::timeout(Duration::from_secs(1), client.get_multiplexed_async_connection()).await else { return false };
+                let Ok(Ok(mut connection)) =
+                    tokio::time::timeout(Duration::from_secs(1), client.get_multiplexed_async_connection()).await
+                else {
+                    return false;
+                };
                 redis::cmd("PING").query_async::<String>(&mut connection).await.is_ok()
             }
             .boxed()

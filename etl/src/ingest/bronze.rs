@@ -8,7 +8,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use anyhow::{Context, Result};
 use chrono::{DateTime, Datelike, Utc};
 use deltalake::arrow::{
-    array::{ArrayRef, AsArray, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray},
+    array::{
+        ArrayRef, AsArray, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    },
     compute::{cast, concat_batches, filter_record_batch, is_null, not},
     datatypes::{DataType, Int64Type},
 };
@@ -88,10 +90,15 @@ impl BronzeWriter {
             let events = after(&events, self.events.position(&source).await?)?;
             let accepted = is_null(events.column(column::REJECTION)).context("rejections")?;
             if accepted.true_count() < events.num_rows() {
-                let rejected = filter_record_batch(&events, &not(&accepted).context("rejections")?).context("rejections")?;
+                let rejected =
+                    filter_record_batch(&events, &not(&accepted).context("rejections")?).context("rejections")?;
                 let rejected = after(&rejected, self.dead_letters.position(&source).await?)?;
                 bad.push(self.as_dead_letters(&rejected, part.partition, now)?);
-                good.push(self.as_events(&filter_record_batch(&events, &accepted).context("events")?, part.partition, now)?);
+                good.push(self.as_events(
+                    &filter_record_batch(&events, &accepted).context("events")?,
+                    part.partition,
+                    now,
+                )?);
             } else {
                 good.push(self.as_events(&events, part.partition, now)?);
             }
@@ -145,7 +152,8 @@ impl BronzeWriter {
 
     fn as_dead_letters(&self, batch: &RecordBatch, partition: i32, now: DateTime<Utc>) -> Result<RecordBatch> {
         let payload = batch.column(column::PAYLOAD).as_binary::<i32>();
-        let sizes: Int64Array = payload.iter().map(|payload| payload.map(|bytes| i64::try_from(bytes.len()).unwrap_or(i64::MAX))).collect();
+        let sizes: Int64Array =
+            payload.iter().map(|payload| payload.map(|bytes| i64::try_from(bytes.len()).unwrap_or(i64::MAX))).collect();
         let mut columns = self.place(batch, partition, now);
         columns.extend([
             batch.column(column::KEY).clone(),
@@ -180,7 +188,8 @@ pub(crate) fn same_text(text: &str, rows: usize) -> ArrayRef {
 /// The partition columns of Bronze.
 pub(crate) fn ingest_date(rows: usize, now: DateTime<Utc>) -> [ArrayRef; 3] {
     let number = |value: u32| i32::try_from(value).unwrap_or_default();
-    [now.year(), number(now.month()), number(now.day())].map(|value| Arc::new(Int32Array::from_value(value, rows)) as ArrayRef)
+    [now.year(), number(now.month()), number(now.day())]
+        .map(|value| Arc::new(Int32Array::from_value(value, rows)) as ArrayRef)
 }
 
 fn max_offset(batch: &RecordBatch) -> Option<i64> {

@@ -22,7 +22,9 @@ pub async fn connect(url: &str) -> Result<ConnectionManager> {
         .set_response_timeout(Some(Duration::from_secs(20)))
         .set_number_of_retries(2)
         .set_max_delay(Duration::from_millis(500));
-    ConnectionManager::new_with_config(client, config).await.context("Redis does not answer; is it running, and is redis.url right?")
+    ConnectionManager::new_with_config(client, config)
+        .await
+        .context("Redis does not answer; is it running, and is redis.url right?")
 }
 
 #[derive(Clone)]

@@ -142,7 +142,8 @@ impl ChunkBuilder {
         let mut writer = StreamWriter::try_new(Vec::with_capacity(self.bytes + self.rows * 64 + 1024), &SCHEMA)?;
         writer.write(&batch)?;
         let bytes = writer.into_inner()?;
-        let chunk = Chunk { partition: self.partition, epoch: self.epoch, rows: self.rows, rejected: self.rejected, bytes };
+        let chunk =
+            Chunk { partition: self.partition, epoch: self.epoch, rows: self.rows, rejected: self.rejected, bytes };
         (self.rows, self.rejected, self.bytes) = (0, 0, 0);
         Ok(chunk)
     }
@@ -174,10 +175,7 @@ fn look_at(payload: &[u8], max_event_bytes: usize) -> Result<Envelope<'_>, (Reje
 /// Headers as a JSON array of name and value, bytes that are not UTF-8 replaced.
 fn headers_as_json(message: &BorrowedMessage<'_>) -> Option<String> {
     let headers = message.headers()?;
-    let pairs: Vec<_> = headers
-        .iter()
-        .map(|header| (header.key, header.value.map(String::from_utf8_lossy)))
-        .collect();
+    let pairs: Vec<_> = headers.iter().map(|header| (header.key, header.value.map(String::from_utf8_lossy))).collect();
     serde_json::to_string(&pairs).ok()
 }
 

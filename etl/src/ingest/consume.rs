@@ -67,7 +67,10 @@ struct GroupContext {
 
 impl GroupContext {
     fn partitions(&self, list: &TopicPartitionList) -> Vec<i32> {
-        list.elements_for_topic(self.topic).iter().map(rdkafka::topic_partition_list::TopicPartitionListElem::partition).collect()
+        list.elements_for_topic(self.topic)
+            .iter()
+            .map(rdkafka::topic_partition_list::TopicPartitionListElem::partition)
+            .collect()
     }
 
     fn start_list(&self, starts: &[Start]) -> TopicPartitionList {
@@ -166,7 +169,15 @@ pub(super) fn run(
         .context("the Kafka consumer cannot be made")?;
     consumer.subscribe(&[topic]).with_context(|| format!("subscribing to {topic}"))?;
     info!(topic, "consuming");
-    let consuming = Consuming { topic, consumer, task, builders, stats, opened: Instant::now(), max_event_bytes: settings.max_event_bytes };
+    let consuming = Consuming {
+        topic,
+        consumer,
+        task,
+        builders,
+        stats,
+        opened: Instant::now(),
+        max_event_bytes: settings.max_event_bytes,
+    };
     consuming.run(commands)
 }
 
@@ -256,7 +267,12 @@ impl Consuming {
             }
             // Nothing can arrive from paused partitions; what was on its way is sought again on resuming.
             if let Some(Ok(stray)) = self.consumer.poll(Duration::from_millis(100)) {
-                let _ = self.consumer.seek(self.topic, stray.partition(), Offset::Offset(stray.offset()), Duration::from_secs(5));
+                let _ = self.consumer.seek(
+                    self.topic,
+                    stray.partition(),
+                    Offset::Offset(stray.offset()),
+                    Duration::from_secs(5),
+                );
             }
         }
         if let Some(list) = paused {

@@ -151,7 +151,8 @@ impl Task {
     async fn run(mut self, mut from_consumer: mpsc::Receiver<FromConsumer>, stop: CancellationToken) -> Result<()> {
         let mut writing: Option<Writing> = None;
         loop {
-            let room = self.waiting.events < self.settings.buffer.capacity && self.waiting.bytes < self.settings.buffer.capacity_bytes;
+            let room = self.waiting.events < self.settings.buffer.capacity
+                && self.waiting.bytes < self.settings.buffer.capacity_bytes;
             self.stats.set_buffered(self.waiting.events, !room);
             let due = self.due();
             tokio::select! {
@@ -169,7 +170,11 @@ impl Task {
         drop(from_consumer);
         let drained = tokio::time::timeout(DRAIN, self.drain(&mut writing)).await;
         if drained.is_err() {
-            warn!(topic = self.topic.name(), events = self.waiting.events, "not drained in time; the events are still in Kafka");
+            warn!(
+                topic = self.topic.name(),
+                events = self.waiting.events,
+                "not drained in time; the events are still in Kafka"
+            );
         }
         for &partition in self.partitions.keys() {
             if let Err(error) = self.buffer.clear(partition).await {
@@ -223,7 +228,9 @@ impl Task {
                 self.stats.bronze.batch(events as u64, took);
                 self.retry = RETRY.0;
                 // A partition that was sought anew meanwhile has other chunks now, which stay.
-                let current = |part: &&Waiting| self.partitions.get(&part.partition).is_some_and(|state| state.epoch == part.epoch);
+                let current = |part: &&Waiting| {
+                    self.partitions.get(&part.partition).is_some_and(|state| state.epoch == part.epoch)
+                };
                 let trimmed: Vec<Waiting> = waiting.iter().filter(current).cloned().collect();
                 if let Err(error) = writer.trim(&trimmed).await {
                     // The lists are no longer what we think they are; the next batch finds out.
@@ -243,16 +250,26 @@ impl Task {
                 self.committed.send_replace(writer.version());
             }
             Err(Fault::Lost(partition)) => {
-                let stale = |part: &Waiting| part.partition == partition && self.partitions.get(&partition).is_none_or(|state| state.epoch != part.epoch);
+                let stale = |part: &Waiting| {
+                    part.partition == partition
+                        && self.partitions.get(&partition).is_none_or(|state| state.epoch != part.epoch)
+                };
                 if !waiting.iter().any(stale) {
                     self.read_again(partition).await;
                 }
-                warn!(topic = self.topic.name(), partition, "Redis lost its buffer: reading the events from Kafka again");
+                warn!(
+                    topic = self.topic.name(),
+                    partition, "Redis lost its buffer: reading the events from Kafka again"
+                );
                 self.stats.buffer.failed("Redis lost its buffer; the events are read from Kafka again");
                 self.not_before = Instant::now() + RETRY.0;
             }
             Err(Fault::Other(error)) => {
-                error!(topic = self.topic.name(), error = format!("{error:#}"), "a Bronze batch failed and is tried again");
+                error!(
+                    topic = self.topic.name(),
+                    error = format!("{error:#}"),
+                    "a Bronze batch failed and is tried again"
+                );
                 self.stats.bronze.failed(&format!("{error:#}"));
                 self.not_before = Instant::now() + self.retry;
                 self.retry = (self.retry * 2).min(RETRY.1);
@@ -360,7 +377,8 @@ impl Task {
             debug!(%error, "the list was not cleared");
         }
         self.epoch += 1;
-        self.partitions.insert(partition, Partition { epoch: self.epoch, chunks: Vec::new(), last_in_bronze: position });
+        self.partitions
+            .insert(partition, Partition { epoch: self.epoch, chunks: Vec::new(), last_in_bronze: position });
         self.stats.set_next(partition, position.map_or(0, |position| position + 1));
         Some(Start { partition, offset: position.map(|position| position + 1), epoch: self.epoch })
     }
@@ -377,13 +395,23 @@ impl Task {
             match self.buffer.push(chunk.partition, &chunk.bytes).await {
                 Ok(length) if length == expected => break,
                 Ok(length) => {
-                    warn!(topic = self.topic.name(), partition = chunk.partition, length, expected, "Redis lost its buffer: reading the events from Kafka again");
+                    warn!(
+                        topic = self.topic.name(),
+                        partition = chunk.partition,
+                        length,
+                        expected,
+                        "Redis lost its buffer: reading the events from Kafka again"
+                    );
                     self.stats.buffer.failed("Redis lost its buffer; the events are read from Kafka again");
                     self.read_again(chunk.partition).await;
                     return;
                 }
                 Err(error) => {
-                    warn!(topic = self.topic.name(), error = format!("{error:#}"), "the buffer takes nothing; trying again");
+                    warn!(
+                        topic = self.topic.name(),
+                        error = format!("{error:#}"),
+                        "the buffer takes nothing; trying again"
+                    );
                     self.stats.buffer.failed(&format!("{error:#}"));
                     if pause(retry, stop).await.is_err() {
                         return;

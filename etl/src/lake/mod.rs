@@ -25,8 +25,10 @@ impl Lake {
     /// # Errors
     /// When the folder cannot be made.
     pub fn open(root: &Path) -> Result<Lake> {
-        std::fs::create_dir_all(root).with_context(|| format!("the lake's folder {} cannot be made", root.display()))?;
-        let root = root.canonicalize().with_context(|| format!("the lake's folder {} cannot be read", root.display()))?;
+        std::fs::create_dir_all(root)
+            .with_context(|| format!("the lake's folder {} cannot be made", root.display()))?;
+        let root =
+            root.canonicalize().with_context(|| format!("the lake's folder {} cannot be read", root.display()))?;
         Ok(Lake { root })
     }
 

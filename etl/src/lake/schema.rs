@@ -5,7 +5,10 @@
 use std::sync::{Arc, LazyLock};
 
 use deltalake::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use model::{money, topic::{Layer, Topic}};
+use model::{
+    money,
+    topic::{Layer, Topic},
+};
 
 /// What a table is, before it exists.
 #[derive(Debug)]
@@ -123,7 +126,11 @@ fn provenance() -> Vec<(&'static str, DataType, bool)> {
     ]
 }
 
-fn silver(name: &'static str, fields: Vec<(&'static str, DataType, bool)>, partitioned_by: &'static [&'static str]) -> TableSpec {
+fn silver(
+    name: &'static str,
+    fields: Vec<(&'static str, DataType, bool)>,
+    partitioned_by: &'static [&'static str],
+) -> TableSpec {
     let mut fields = fields;
     fields.extend(provenance());
     if partitioned_by == BY_DATE {
@@ -250,12 +257,23 @@ pub static EVENTS: LazyLock<TableSpec> = LazyLock::new(|| {
     )
 });
 
-fn gold(name: &'static str, dimensions: Vec<(&'static str, DataType, bool)>, measures: Vec<(&'static str, DataType)>) -> TableSpec {
+fn gold(
+    name: &'static str,
+    dimensions: Vec<(&'static str, DataType, bool)>,
+    measures: Vec<(&'static str, DataType)>,
+) -> TableSpec {
     let mut fields = vec![("hour", timestamp(), REQUIRED)];
     fields.extend(dimensions);
     fields.extend(measures.into_iter().map(|(measure, kind)| (measure, kind, REQUIRED)));
     fields.push(("date", DataType::Date32, REQUIRED));
-    TableSpec { layer: Layer::Gold, name, schema: schema(fields), partitioned_by: BY_DATE, statistics: &["hour"], distinct: &[] }
+    TableSpec {
+        layer: Layer::Gold,
+        name,
+        schema: schema(fields),
+        partitioned_by: BY_DATE,
+        statistics: &["hour"],
+        distinct: &[],
+    }
 }
 
 pub static SALES_HOURLY: LazyLock<TableSpec> = LazyLock::new(|| {

@@ -69,7 +69,10 @@ fn rows_of(add: &Add) -> u64 {
     struct Stats {
         num_records: u64,
     }
-    add.stats.as_deref().and_then(|stats| serde_json::from_str::<Stats>(stats).ok()).map_or(0, |stats| stats.num_records)
+    add.stats
+        .as_deref()
+        .and_then(|stats| serde_json::from_str::<Stats>(stats).ok())
+        .map_or(0, |stats| stats.num_records)
 }
 
 /// An open table.
@@ -165,7 +168,8 @@ impl LakeTable {
         }
         let state = self.table.snapshot().with_context(|| self.source_name())?;
         let log_store = self.table.log_store();
-        let position = state.transaction_version(log_store.as_ref(), source).await.with_context(|| self.source_name())?;
+        let position =
+            state.transaction_version(log_store.as_ref(), source).await.with_context(|| self.source_name())?;
         self.positions.insert(source.to_owned(), position);
         Ok(position)
     }
@@ -180,7 +184,9 @@ impl LakeTable {
             last_updated: Some(now),
         });
         // Old log entries are the business of maintenance: looking for them at every commit costs a listing.
-        CommitProperties::default().with_application_transactions(transactions.collect()).with_cleanup_expired_logs(Some(false))
+        CommitProperties::default()
+            .with_application_transactions(transactions.collect())
+            .with_cleanup_expired_logs(Some(false))
     }
 
     /// Adds rows, and with them the positions up to which their sources have been read. Batches hold all columns.
@@ -196,7 +202,12 @@ impl LakeTable {
     ///
     /// # Errors
     /// When the files or the commit cannot be written; the table is then as it was.
-    pub async fn replace_dates(&mut self, replaced: &[Add], batches: &[RecordBatch], positions: &[Position]) -> Result<()> {
+    pub async fn replace_dates(
+        &mut self,
+        replaced: &[Add],
+        batches: &[RecordBatch],
+        positions: &[Position],
+    ) -> Result<()> {
         let now = Utc::now().timestamp_millis();
         let mut actions = self.write_files(batches).await?;
         actions.extend(replaced.iter().map(|add| {
@@ -267,7 +278,10 @@ impl LakeTable {
         let number = u64::try_from(version).context("a version is never negative")?;
         let context = || format!("reading version {version} of {}", self.source_name());
         let Some(entry) = self.table.log_store().read_commit_entry(number).await.with_context(context)? else {
-            bail!("version {version} of {} is gone from the Delta log, and its rows were not processed yet", self.source_name());
+            bail!(
+                "version {version} of {} is gone from the Delta log, and its rows were not processed yet",
+                self.source_name()
+            );
         };
         let files = get_actions(number, &entry).with_context(context)?.into_iter().filter_map(|action| match action {
             Action::Add(add) if add.data_change => Some(add),
@@ -334,4 +348,3 @@ pub(crate) fn writer_properties(spec: &TableSpec) -> WriterProperties {
     }
     properties.build()
 }
-

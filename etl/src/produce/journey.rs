@@ -4,7 +4,11 @@
 //! The events come in a fixed order and with identifiers made from the data set's own, so that sending it again, or from the
 //! middle on, makes the very same events. Its times have no zone and are taken as UTC.
 
-use std::{borrow::Cow, fs::File, path::{Path, PathBuf}};
+use std::{
+    borrow::Cow,
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -17,7 +21,10 @@ use deltalake::{
     parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
 };
 use model::{
-    event::{COUPON_REDEEMED, CUSTOMER_REGISTERED, Customer, Envelope, PRODUCT_CREATED, Product, TRANSACTION_COMPLETED, Transaction, TransactionLine},
+    event::{
+        COUPON_REDEEMED, CUSTOMER_REGISTERED, Customer, Envelope, PRODUCT_CREATED, Product, TRANSACTION_COMPLETED,
+        Transaction, TransactionLine,
+    },
     topic::Topic,
 };
 use rust_decimal::Decimal;
@@ -89,7 +96,11 @@ impl Journey {
     pub fn open(folder: &Path) -> Result<Journey> {
         for file in ["transactions", "products", "demographics", "coupon_redemptions"] {
             let path = folder.join(file).with_extension("parquet");
-            ensure!(path.is_file(), "the demo data set lacks {}; `make setup` fetches it, REPLAY_PATH names its folder", path.display());
+            ensure!(
+                path.is_file(),
+                "the demo data set lacks {}; `make setup` fetches it, REPLAY_PATH names its folder",
+                path.display()
+            );
         }
         Ok(Journey { folder: folder.to_owned() })
     }
@@ -132,7 +143,8 @@ impl Journey {
         let products = flatten(self.read("products")?, move |batch| products(batch, shift));
         let customers = flatten(self.read("demographics")?, move |batch| customers(batch, shift));
         let mut redemption = 0;
-        let redemptions = flatten(self.read("coupon_redemptions")?, move |batch| redemptions(batch, shift, &mut redemption));
+        let redemptions =
+            flatten(self.read("coupon_redemptions")?, move |batch| redemptions(batch, shift, &mut redemption));
         let baskets = self.baskets()?.map(move |basket| {
             let basket = basket?;
             let id = identifier(&format!("basket/{}", basket.basket));
@@ -172,7 +184,10 @@ fn identifier(name: &str) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("streamlinehub:{NAME}/{name}").as_bytes())
 }
 
-fn flatten<T>(reader: ParquetRecordBatchReader, mut make: impl FnMut(&RecordBatch) -> Result<Vec<T>>) -> impl Iterator<Item = Result<T>> {
+fn flatten<T>(
+    reader: ParquetRecordBatchReader,
+    mut make: impl FnMut(&RecordBatch) -> Result<Vec<T>>,
+) -> impl Iterator<Item = Result<T>> {
     reader.flat_map(move |batch| {
         let made = batch.map_err(anyhow::Error::from).and_then(|batch| make(&batch));
         let (rows, error) = match made {
@@ -209,9 +224,12 @@ fn texts(batch: &RecordBatch, column: &str) -> Result<Vec<Option<String>>> {
 
 /// Each line as a basket of its own, to be joined with its neighbours.
 fn lines(batch: &RecordBatch) -> Result<Vec<Basket>> {
-    let (households, stores, baskets, products) = (int(batch, "household_id")?, int(batch, "store_id")?, int(batch, "basket_id")?, int(batch, "product_id")?);
-    let (quantities, sales, retail) = (int(batch, "quantity")?, cents(batch, "sales_value")?, cents(batch, "retail_disc")?);
-    let (coupon, matched, paid_at) = (cents(batch, "coupon_disc")?, cents(batch, "coupon_match_disc")?, times(batch, "transaction_timestamp")?);
+    let (households, stores, baskets, products) =
+        (int(batch, "household_id")?, int(batch, "store_id")?, int(batch, "basket_id")?, int(batch, "product_id")?);
+    let (quantities, sales, retail) =
+        (int(batch, "quantity")?, cents(batch, "sales_value")?, cents(batch, "retail_disc")?);
+    let (coupon, matched, paid_at) =
+        (cents(batch, "coupon_disc")?, cents(batch, "coupon_match_disc")?, times(batch, "transaction_timestamp")?);
     Ok((0..batch.num_rows())
         .map(|row| Basket {
             basket: baskets[row],
@@ -259,7 +277,12 @@ impl Basket {
             coupon_codes: Vec::new(),
             lines: lines.collect(),
         };
-        message(Topic::Transaction, &customer, &envelope(event_id, TRANSACTION_COMPLETED, occurred_at, Some(&customer)), &transaction)
+        message(
+            Topic::Transaction,
+            &customer,
+            &envelope(event_id, TRANSACTION_COMPLETED, occurred_at, Some(&customer)),
+            &transaction,
+        )
     }
 }
 
@@ -271,7 +294,12 @@ impl Line {
     }
 }
 
-fn envelope<'a>(event_id: Uuid, event_type: &'a str, occurred_at: DateTime<Utc>, customer: Option<&'a str>) -> Envelope<'a> {
+fn envelope<'a>(
+    event_id: Uuid,
+    event_type: &'a str,
+    occurred_at: DateTime<Utc>,
+    customer: Option<&'a str>,
+) -> Envelope<'a> {
     Envelope {
         event_id,
         event_type: Cow::Borrowed(event_type),
@@ -285,7 +313,8 @@ fn envelope<'a>(event_id: Uuid, event_type: &'a str, occurred_at: DateTime<Utc>,
 
 fn products(batch: &RecordBatch, shift: Shift) -> Result<Vec<Message>> {
     let (ids, manufacturers) = (int(batch, "product_id")?, int(batch, "manufacturer_id")?);
-    let (departments, brands, categories) = (texts(batch, "department")?, texts(batch, "brand")?, texts(batch, "product_category")?);
+    let (departments, brands, categories) =
+        (texts(batch, "department")?, texts(batch, "brand")?, texts(batch, "product_category")?);
     let (types, sizes) = (texts(batch, "product_type")?, texts(batch, "package_size")?);
     (0..batch.num_rows())
         .map(|row| {
@@ -313,7 +342,8 @@ fn products(batch: &RecordBatch, shift: Shift) -> Result<Vec<Message>> {
 fn customers(batch: &RecordBatch, shift: Shift) -> Result<Vec<Message>> {
     let ids = int(batch, "household_id")?;
     let (ages, incomes, homes) = (texts(batch, "age")?, texts(batch, "income")?, texts(batch, "home_ownership")?);
-    let (marital, sizes, compositions) = (texts(batch, "marital_status")?, texts(batch, "household_size")?, texts(batch, "household_comp")?);
+    let (marital, sizes, compositions) =
+        (texts(batch, "marital_status")?, texts(batch, "household_size")?, texts(batch, "household_comp")?);
     let kids = texts(batch, "kids_count")?;
     (0..batch.num_rows())
         .map(|row| {
@@ -339,7 +369,8 @@ fn customers(batch: &RecordBatch, shift: Shift) -> Result<Vec<Message>> {
 
 /// `number` counts the redemptions: some are alike in every column.
 fn redemptions(batch: &RecordBatch, shift: Shift, number: &mut u64) -> Result<Vec<Message>> {
-    let (households, coupons, campaigns) = (int(batch, "household_id")?, int(batch, "coupon_upc")?, int(batch, "campaign_id")?);
+    let (households, coupons, campaigns) =
+        (int(batch, "household_id")?, int(batch, "coupon_upc")?, int(batch, "campaign_id")?);
     let days = times(batch, "redemption_date")?;
     (0..batch.num_rows())
         .map(|row| {
@@ -347,7 +378,12 @@ fn redemptions(batch: &RecordBatch, shift: Shift, number: &mut u64) -> Result<Ve
             let customer = households[row].to_string();
             let properties = format!(r#"{{"coupon_upc":"{}","campaign_id":"{}"}}"#, coupons[row], campaigns[row]);
             let properties = serde_json::value::RawValue::from_string(properties)?;
-            let mut envelope = envelope(identifier(&format!("redemption/{number}")), COUPON_REDEEMED, shift.apply(days[row]), Some(&customer));
+            let mut envelope = envelope(
+                identifier(&format!("redemption/{number}")),
+                COUPON_REDEEMED,
+                shift.apply(days[row]),
+                Some(&customer),
+            );
             envelope.properties = Some(&properties);
             message(Topic::Analytics, &customer, &envelope, &NoFields {})
         })

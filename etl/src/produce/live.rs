@@ -13,7 +13,13 @@ use super::{journey::Journey, sender::Sender};
 ///
 /// # Errors
 /// When the data set cannot be read or Kafka does not take an event.
-pub fn run(journey: &Journey, bootstrap_servers: &str, rate: f64, count: Option<u64>, stop: &CancellationToken) -> Result<u64> {
+pub fn run(
+    journey: &Journey,
+    bootstrap_servers: &str,
+    rate: f64,
+    count: Option<u64>,
+    stop: &CancellationToken,
+) -> Result<u64> {
     let mut sender = Sender::new(bootstrap_servers)?;
     let pause = Duration::try_from_secs_f64(1.0 / rate).context("the rate must be above 0")?;
     let mut due = Instant::now();

@@ -15,7 +15,9 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use chrono::Utc;
-use deltalake::arrow::array::{Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, ArrayRef, AsArray, BinaryArray, Int32Array};
+use deltalake::arrow::array::{
+    ArrayRef, AsArray, BinaryArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use model::topic::Topic;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -28,7 +30,10 @@ use self::{
 };
 use crate::{
     ingest::{ingest_date, same_text},
-    lake::{Lake, LakeTable, schema, table::{Change, Position}},
+    lake::{
+        Lake, LakeTable, schema,
+        table::{Change, Position},
+    },
     live::{TopicStats, WorkerStats},
     settings::Settings,
 };
@@ -56,7 +61,13 @@ pub struct Silver {
 impl Silver {
     /// # Errors
     /// When one of the tables cannot be opened.
-    pub async fn open(topic: Topic, settings: Arc<Settings>, lake: &Lake, worker: Arc<WorkerStats>, committed: watch::Sender<u64>) -> Result<Silver> {
+    pub async fn open(
+        topic: Topic,
+        settings: Arc<Settings>,
+        lake: &Lake,
+        worker: Arc<WorkerStats>,
+        committed: watch::Sender<u64>,
+    ) -> Result<Silver> {
         let bronze = lake.table(schema::bronze_of(topic)).await?;
         let dead_letters = lake.table(&schema::DEAD_LETTERS).await?;
         let mut targets = Vec::new();
@@ -131,7 +142,13 @@ impl Silver {
         Ok(true)
     }
 
-    async fn take(&mut self, changes: &[Change], positions: &[Option<i64>], behind: Option<i64>, position: Position) -> Result<()> {
+    async fn take(
+        &mut self,
+        changes: &[Change],
+        positions: &[Option<i64>],
+        behind: Option<i64>,
+        position: Position,
+    ) -> Result<()> {
         let mut batches = Vec::new();
         for change in changes {
             for file in &change.files {
@@ -141,7 +158,9 @@ impl Silver {
             }
         }
         let topic = self.topic;
-        let mut made = tokio::task::spawn_blocking(move || tables::make(topic, &batches)).await.context("making Silver rows")??;
+        let mut made = tokio::task::spawn_blocking(move || tables::make(topic, &batches))
+            .await
+            .context("making Silver rows")??;
         self.reject(&made.rejected, &position).await?;
         for ((target, rows), at) in self.targets.iter_mut().zip(made.tables.drain(..)).zip(positions) {
             if *at != behind {
@@ -185,9 +204,13 @@ fn sales(transactions: &RecordBatch) -> impl Iterator<Item = (i64, i128)> {
 
 fn dead_letters(topic: Topic, rejected: &[&Rejected]) -> Result<RecordBatch> {
     let rows = rejected.len();
-    let text = |pick: fn(&Rejected) -> &str| Arc::new(StringArray::from_iter_values(rejected.iter().map(|&row| pick(row)))) as ArrayRef;
+    let text = |pick: fn(&Rejected) -> &str| {
+        Arc::new(StringArray::from_iter_values(rejected.iter().map(|&row| pick(row)))) as ArrayRef
+    };
     let time = |pick: fn(&Rejected) -> i64| {
-        Arc::new(TimestampMicrosecondArray::from_iter_values(rejected.iter().map(|&row| pick(row))).with_timezone("UTC")) as ArrayRef
+        Arc::new(
+            TimestampMicrosecondArray::from_iter_values(rejected.iter().map(|&row| pick(row))).with_timezone("UTC"),
+        ) as ArrayRef
     };
     let mut columns: Vec<ArrayRef> = vec![
         same_text(topic.name(), rows),
@@ -198,7 +221,9 @@ fn dead_letters(topic: Topic, rejected: &[&Rejected]) -> Result<RecordBatch> {
         Arc::new(BinaryArray::from_iter(rejected.iter().map(|row| row.key.as_deref()))),
         Arc::new(StringArray::from_iter(rejected.iter().map(|row| row.headers.as_deref()))),
         Arc::new(BinaryArray::from_iter_values(rejected.iter().map(|row| row.payload.as_bytes()))),
-        Arc::new(Int64Array::from_iter_values(rejected.iter().map(|row| i64::try_from(row.payload.len()).unwrap_or(i64::MAX)))),
+        Arc::new(Int64Array::from_iter_values(
+            rejected.iter().map(|row| i64::try_from(row.payload.len()).unwrap_or(i64::MAX)),
+        )),
         same_text("silver", rows),
         text(|row| row.rejection.name()),
         text(|row| &row.reason),

@@ -60,7 +60,8 @@ pub(super) fn events<'a, T: Deserialize<'a>>(batches: &'a [SourceBatch]) -> (Vec
                 ingested_at: ingested_at.value(row),
             };
             let text = payload.value(row);
-            let read = event::parse(text, Rejection::Envelope).and_then(|envelope| Ok((envelope, event::parse(text, Rejection::Fields)?)));
+            let read = event::parse(text, Rejection::Envelope)
+                .and_then(|envelope| Ok((envelope, event::parse(text, Rejection::Fields)?)));
             match read {
                 Ok((envelope, fields)) => events.push(Event { source, envelope, fields }),
                 Err((rejection, reason)) => {

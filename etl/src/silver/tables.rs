@@ -4,7 +4,8 @@ use std::{borrow::Cow, sync::Arc};
 
 use anyhow::Result;
 use deltalake::arrow::array::{
-    ArrayRef, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    ArrayRef, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
 use model::{
     event::{Customer, Product, Transaction},
@@ -108,7 +109,8 @@ impl<'r, R> Columns<'r, R> {
 
     fn id(mut self, pick: impl Fn(&'r R) -> uuid::Uuid) -> Self {
         let mut buffer = uuid::Uuid::encode_buffer();
-        let mut builder = deltalake::arrow::array::StringBuilder::with_capacity(self.rows.len(), self.rows.len() * buffer.len());
+        let mut builder =
+            deltalake::arrow::array::StringBuilder::with_capacity(self.rows.len(), self.rows.len() * buffer.len());
         for row in self.rows {
             builder.append_value(pick(row).hyphenated().encode_lower(&mut buffer));
         }
@@ -117,7 +119,9 @@ impl<'r, R> Columns<'r, R> {
     }
 
     fn time(mut self, pick: impl Fn(&'r R) -> i64) -> Self {
-        self.made.push(Arc::new(TimestampMicrosecondArray::from_iter_values(self.rows.iter().map(pick)).with_timezone("UTC")));
+        self.made.push(Arc::new(
+            TimestampMicrosecondArray::from_iter_values(self.rows.iter().map(pick)).with_timezone("UTC"),
+        ));
         self
     }
 
@@ -154,7 +158,12 @@ impl<'r, R> Columns<'r, R> {
     }
 
     /// The columns that every Silver table ends with, and the partition column where it has one.
-    fn finish(mut self, spec: &TableSpec, source: impl Fn(&'r R) -> Source, occurred_at: impl Fn(&'r R) -> i64) -> Result<RecordBatch> {
+    fn finish(
+        mut self,
+        spec: &TableSpec,
+        source: impl Fn(&'r R) -> Source,
+        occurred_at: impl Fn(&'r R) -> i64,
+    ) -> Result<RecordBatch> {
         let rows = self.rows;
         self.made.push(Arc::new(Int32Array::from_iter_values(rows.iter().map(|row| source(row).partition))));
         self.made.push(Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| source(row).offset))));

@@ -184,7 +184,10 @@ impl SeenEvents {
 
 /// Days since 1970 as a Delta partition value.
 fn date_name(days: i32) -> String {
-    chrono::NaiveDate::default().checked_add_signed(chrono::TimeDelta::days(i64::from(days))).unwrap_or_default().to_string()
+    chrono::NaiveDate::default()
+        .checked_add_signed(chrono::TimeDelta::days(i64::from(days)))
+        .unwrap_or_default()
+        .to_string()
 }
 
 fn date_number(name: &str) -> Result<i32> {
@@ -247,7 +250,9 @@ async fn merge(table: &mut LakeTable, batch: &RecordBatch, key: &str, position: 
         .with_target_alias("target")
         .with_commit_properties(LakeTable::commit_properties(std::slice::from_ref(position)))
         .when_matched_update(|update| {
-            columns.iter().fold(update, |update, column| update.update(column.as_str(), col(format!("source.{column}"))))
+            columns
+                .iter()
+                .fold(update, |update, column| update.update(column.as_str(), col(format!("source.{column}"))))
         })?
         .when_not_matched_insert(|insert| {
             columns.iter().fold(insert, |insert, column| insert.set(column.as_str(), col(format!("source.{column}"))))

@@ -56,9 +56,9 @@ impl World {
     /// Sends to a topic and waits for the acknowledgements.
     pub async fn send(&self, topic: &str, messages: impl Iterator<Item = (String, Vec<u8>)>) -> Result<()> {
         let messages: Vec<_> = messages.collect();
-        let sent = messages.iter().map(|(key, payload)| {
-            self.producer.send(FutureRecord::to(topic).key(key).payload(payload), PATIENCE)
-        });
+        let sent = messages
+            .iter()
+            .map(|(key, payload)| self.producer.send(FutureRecord::to(topic).key(key).payload(payload), PATIENCE));
         for result in futures::future::join_all(sent).await {
             result.map_err(|(error, _)| error).context("an event was not acknowledged")?;
         }
@@ -112,14 +112,23 @@ impl World {
     /// Whether the layers agree, whatever happened to the processes between them.
     pub async fn check_layers(&self, transactions: u64) -> Result<()> {
         let row = self.row("SELECT count(*), count(DISTINCT event_id) FROM silver_transactions").await?;
-        ensure!(row == [transactions.to_string(), transactions.to_string()], "Silver has {row:?} of {transactions} transactions");
+        ensure!(
+            row == [transactions.to_string(), transactions.to_string()],
+            "Silver has {row:?} of {transactions} transactions"
+        );
         let places = self
             .row("SELECT count(*) - count(DISTINCT partition * 1000000000 + \"offset\") FROM bronze_transaction_events")
             .await?;
         ensure!(places == ["0"], "Bronze has {places:?} offsets twice");
-        let silver = self.row("SELECT count(*), sum(amount), sum(discount), sum(units), sum(line_count) FROM silver_transactions").await?;
-        let sales = self.row("SELECT sum(orders), sum(revenue), sum(discount), sum(units), sum(lines) FROM gold_sales_hourly").await?;
-        let customers = self.row("SELECT sum(orders), sum(revenue), sum(discount), sum(units), sum(lines) FROM gold_customer_hourly").await?;
+        let silver = self
+            .row("SELECT count(*), sum(amount), sum(discount), sum(units), sum(line_count) FROM silver_transactions")
+            .await?;
+        let sales = self
+            .row("SELECT sum(orders), sum(revenue), sum(discount), sum(units), sum(lines) FROM gold_sales_hourly")
+            .await?;
+        let customers = self
+            .row("SELECT sum(orders), sum(revenue), sum(discount), sum(units), sum(lines) FROM gold_customer_hourly")
+            .await?;
         ensure!(silver == sales, "Gold's sales {sales:?} differ from Silver's {silver:?}");
         ensure!(silver == customers, "Gold's customers {customers:?} differ from Silver's {silver:?}");
         let lines = self.row("SELECT count(*), sum(amount) FROM silver_transaction_lines").await?;
