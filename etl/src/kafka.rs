@@ -1,6 +1,10 @@
 //! Kafka's administration: topics and where their logs end.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 use model::topic::Topic;
@@ -14,7 +18,7 @@ use rdkafka::{
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Makes the topics that are not there yet. A cluster that does not let us create topics may have them already.
+/// Makes the topics that are not there yet. A cluster that lets nobody make topics is fine where they are there already.
 ///
 /// # Errors
 /// When no broker answers, or a topic is missing and cannot be made.
@@ -23,10 +27,15 @@ pub async fn create_topics(bootstrap_servers: &str, partitions: u16) -> Result<(
         .set("bootstrap.servers", bootstrap_servers)
         .create()
         .context("the Kafka admin client cannot be made")?;
-    let topics: Vec<NewTopic<'_>> = Topic::ALL
-        .into_iter()
+    let admin = Arc::new(admin);
+    let existing = existing_topics(&admin, bootstrap_servers).await?;
+    let missing = Topic::ALL.into_iter().filter(|topic| !existing.contains(topic.name()));
+    let topics: Vec<NewTopic<'_>> = missing
         .map(|topic| NewTopic::new(topic.name(), i32::from(partitions.max(1)), TopicReplication::Fixed(1)))
         .collect();
+    if topics.is_empty() {
+        return Ok(());
+    }
     let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
     let results = admin.create_topics(&topics, &options).await.with_context(|| {
         format!("no Kafka broker answers at {bootstrap_servers}; is it running, and is kafka.bootstrap_servers right?")
@@ -34,17 +43,23 @@ pub async fn create_topics(bootstrap_servers: &str, partitions: u16) -> Result<(
     for result in results {
         match result {
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((topic, error)) => {
-                let metadata = tokio::task::block_in_place(|| admin.inner().fetch_metadata(Some(&topic), TIMEOUT));
-                let there =
-                    metadata.is_ok_and(|metadata| metadata.topics().iter().any(|topic| topic.error().is_none()));
-                if !there {
-                    bail!("the Kafka topic {topic} is missing and cannot be made: {error}");
-                }
-            }
+            Err((topic, error)) => bail!("the Kafka topic {topic} is missing and cannot be made: {error}"),
         }
     }
     Ok(())
+}
+
+async fn existing_topics(
+    admin: &Arc<AdminClient<DefaultClientContext>>,
+    bootstrap_servers: &str,
+) -> Result<HashSet<String>> {
+    let admin = admin.clone();
+    let metadata = tokio::task::spawn_blocking(move || admin.inner().fetch_metadata(None, TIMEOUT)).await?;
+    let metadata = metadata.with_context(|| {
+        format!("no Kafka broker answers at {bootstrap_servers}; is it running, and is kafka.bootstrap_servers right?")
+    })?;
+    let known = metadata.topics().iter().filter(|topic| topic.error().is_none());
+    Ok(known.map(|topic| topic.name().to_owned()).collect())
 }
 
 /// For each partition of the topic the offset of its first event and the one after its last. Blocks.

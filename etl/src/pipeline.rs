@@ -50,7 +50,7 @@ impl Running {
             match ended {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
-                    warn!(what, error = format!("{error:#}"), "ended with an error; the next start makes up for it")
+                    warn!(what, error = format!("{error:#}"), "ended with an error; the next start makes up for it");
                 }
                 Err(error) => warn!(what, %error, "ended badly; the next start makes up for it"),
             }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use model::topic::Topic;
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -50,6 +51,7 @@ pub struct DeltaLake {
 pub struct Kafka {
     pub bootstrap_servers: String,
     pub group: String,
+    pub instance: String,
     pub partitions: u16,
     pub embedded_port: u16,
 }
@@ -150,6 +152,22 @@ impl Settings {
             bail!("live.rate must be between 0 and 100000 events per second, found {}", settings.live.rate);
         }
         Ok(settings)
+    }
+
+    /// The static group member that this process is, if it is one.
+    #[must_use]
+    pub fn group_instance(&self) -> Option<&str> {
+        match (self.kafka.instance.as_str(), self.kafka.bootstrap_servers.as_str()) {
+            ("", "") => Some("embedded"),
+            ("", _) => None,
+            (instance, _) => Some(instance),
+        }
+    }
+
+    /// The consumer group of a topic.
+    #[must_use]
+    pub fn group_of(&self, topic: Topic) -> String {
+        format!("{}.{}", self.kafka.group, topic.name())
     }
 
     /// The lake's root folder.

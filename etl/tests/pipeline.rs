@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, Utc};
-use common::World;
+use common::{INSTANCE, World};
 use etl::{
     pipeline::Pipeline,
     produce::{Message, generate::Generator},
@@ -157,6 +157,7 @@ async fn a_worker_killed_at_any_moment_loses_and_doubles_nothing() -> Result<()>
             .arg("run")
             .env("KAFKA_BOOTSTRAP_SERVERS", &world.services.kafka)
             .env("REDIS_URL", &world.services.redis_url)
+            .env("KAFKA_INSTANCE", INSTANCE)
             .env("DATABASE_URL", "postgres://unused")
             .env("DELTA_LAKE_PATH", world.lake.root())
             .env("BUFFER_MAX_WAIT_MS", "50")

@@ -16,10 +16,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 const EVERY: Duration = Duration::from_secs(2);
+/// While something is not well, or still starting, its recovery is seen soon.
+const UNSETTLED_EVERY: Duration = Duration::from_millis(500);
 /// A part that needs longer than this to answer does not work.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// So many failures in a row and it is not a hiccup any more.
-const FAILURES_UNTIL_DOWN: u32 = 3;
+/// What fails for this long is not a hiccup any more.
+const DOWN_AFTER: Duration = Duration::from_secs(5);
 
 /// A part of the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,7 +70,7 @@ pub type Probe = Arc<dyn Fn() -> BoxFuture<'static, Result<Finding>> + Send + Sy
 struct Watched {
     component: Component,
     probe: Option<Probe>,
-    failures: u32,
+    failing_since: Option<Instant>,
 }
 
 /// The parts and how they were when they were last looked at.
@@ -83,7 +85,7 @@ impl HealthMonitor {
         let starting = |part: Part| {
             let component =
                 Component { name: part.name().to_owned(), status: Status::Starting, latency_ms: None, detail: None };
-            (part, Watched { component, probe: None, failures: 0 })
+            (part, Watched { component, probe: None, failing_since: None })
         };
         HealthMonitor { parts: Mutex::new(Part::ALL.into_iter().map(starting).collect()), replay }
     }
@@ -128,7 +130,7 @@ impl HealthMonitor {
         let failure = match found {
             Ok(Ok(finding)) => {
                 self.change(part, |watched| {
-                    watched.failures = 0;
+                    watched.failing_since = None;
                     watched.component.status = finding.status;
                     watched.component.detail = finding.detail;
                     watched.component.latency_ms = Some(latency_ms);
@@ -139,8 +141,7 @@ impl HealthMonitor {
             Err(_) => format!("It does not answer within {} seconds.", PATIENCE.as_secs()),
         };
         self.change(part, |watched| {
-            watched.failures = watched.failures.saturating_add(1);
-            let lasting = watched.failures >= FAILURES_UNTIL_DOWN;
+            let lasting = watched.failing_since.get_or_insert(begun).elapsed() >= DOWN_AFTER;
             watched.component.status = if lasting { Status::Down } else { Status::Degraded };
             watched.component.detail = Some(failure);
             watched.component.latency_ms = None;
@@ -151,8 +152,9 @@ impl HealthMonitor {
     pub async fn run(&self, cancelled: CancellationToken) {
         while !cancelled.is_cancelled() {
             self.look().await;
+            let pause = if self.health().status == Status::Ok { EVERY } else { UNSETTLED_EVERY };
             tokio::select! {
-                () = tokio::time::sleep(EVERY) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = cancelled.cancelled() => {}
             }
         }
@@ -206,6 +208,8 @@ mod tests {
         monitor.look().await;
         assert_eq!(monitor.health().status, Status::Degraded);
         monitor.watch(Part::Redis, Arc::new(|| Box::pin(std::future::pending())));
+        monitor.look().await;
+        assert_eq!(monitor.health().status, Status::Degraded);
         monitor.look().await;
         monitor.look().await;
         let health = monitor.health();

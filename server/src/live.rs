@@ -69,7 +69,9 @@ impl LiveFeed {
             };
             let replay = self.replay.borrow().clone();
             self.newest.send_replace(Live { at: Some(Utc::now()), replay, ..together(&reported) });
-            let pause = if self.newest.receiver_count() > 0 { WATCHED } else { UNWATCHED };
+            let watched = self.newest.receiver_count() > 0;
+            // No worker yet: the health page waits for the first.
+            let pause = if watched || reported.is_empty() { WATCHED } else { UNWATCHED };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.somebody_came.notified(), if pause == UNWATCHED => {}

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use tansu_broker::broker::Broker as TansuBroker;
-use tansu_storage::StorageContainer;
+use tansu_storage::{Storage as _, StorageContainer};
 use tokio::{net::TcpStream, task::JoinHandle, time::Instant};
 use tracing::error;
 use url::Url;
@@ -23,7 +23,8 @@ pub(super) struct Broker {
 }
 
 impl Broker {
-    pub(super) async fn start(folder: &Path, wanted_port: u16) -> Result<Broker> {
+    /// `groups` are those whose members are ours: none of them outlived the broker, and it would wait for them.
+    pub(super) async fn start(folder: &Path, wanted_port: u16, groups: &[String]) -> Result<Broker> {
         std::fs::create_dir_all(folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
         // Two crypto providers are linked into the process; TLS needs to be told which.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -40,6 +41,8 @@ impl Broker {
             .build()
             .await
             .map_err(|error| anyhow::anyhow!("its database cannot be opened: {error}"))?;
+        let cleared = storage.delete_groups(Some(groups)).await;
+        cleared.map_err(|error| anyhow::anyhow!("its database cannot be written: {error}"))?;
         let mut broker = TansuBroker::<
             tansu_broker::coordinator::group::administrator::Controller<StorageContainer>,
             StorageContainer,
@@ -54,7 +57,6 @@ impl Broker {
         .build()
         .await
         .map_err(|error| anyhow::anyhow!("it cannot be set up: {error}"))?;
-        drop(storage);
         let serving = tokio::spawn(async move {
             if let Err(error) = broker.serve(Instant::now()).await {
                 error!(%error, "the embedded Kafka broker ended");

@@ -89,7 +89,7 @@ async fn keep(program: Arc<Program>, mut child: Option<tokio::process::Child>, s
                     }
                 },
                 Err(error) => {
-                    error!(name = program.name, error = format!("{error:#}"), "cannot be started; trying again")
+                    error!(name = program.name, error = format!("{error:#}"), "cannot be started; trying again");
                 }
             }
         };

@@ -13,6 +13,7 @@ use std::{net::TcpListener, path::Path};
 
 use anyhow::{Context, Result};
 use futures::{FutureExt, future::BoxFuture};
+use model::topic::Topic;
 use tracing::info;
 
 use crate::settings::Settings;
@@ -59,7 +60,8 @@ impl Services {
 
     async fn start_missing(&mut self, settings: &Settings, data_dir: &Path) -> Result<()> {
         if self.kafka.is_empty() {
-            let broker = broker::Broker::start(&data_dir.join("kafka"), settings.kafka.embedded_port)
+            let groups: Vec<String> = Topic::ALL.into_iter().map(|topic| settings.group_of(topic)).collect();
+            let broker = broker::Broker::start(&data_dir.join("kafka"), settings.kafka.embedded_port, &groups)
                 .await
                 .context("the embedded Kafka broker")?;
             self.kafka = broker.address();

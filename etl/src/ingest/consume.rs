@@ -135,6 +135,8 @@ impl ConsumerContext for GroupContext {
 pub(super) struct ConsumerSettings {
     pub(super) bootstrap_servers: String,
     pub(super) group: String,
+    /// The static member of the group that this process is.
+    pub(super) instance: Option<String>,
     pub(super) max_event_bytes: usize,
 }
 
@@ -151,9 +153,10 @@ pub(super) fn run(
 ) -> Result<()> {
     let builders = Arc::new(Mutex::new(HashMap::new()));
     let context = GroupContext { topic, task: task.clone(), builders: builders.clone(), stats: stats.clone() };
-    let consumer: BaseConsumer<GroupContext> = ClientConfig::new()
+    let mut config = ClientConfig::new();
+    config
         .set("bootstrap.servers", &settings.bootstrap_servers)
-        .set("group.id", format!("{}.{topic}", settings.group))
+        .set("group.id", &settings.group)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "earliest")
@@ -164,9 +167,12 @@ pub(super) fn run(
         .set("fetch.max.bytes", "4194304")
         .set("queued.max.messages.kbytes", "8192")
         .set("queued.min.messages", "10000")
-        .set("allow.auto.create.topics", "false")
-        .create_with_context(context)
-        .context("the Kafka consumer cannot be made")?;
+        .set("allow.auto.create.topics", "false");
+    if let Some(instance) = &settings.instance {
+        config.set("group.instance.id", instance);
+    }
+    let consumer: BaseConsumer<GroupContext> =
+        config.create_with_context(context).context("the Kafka consumer cannot be made")?;
     consumer.subscribe(&[topic]).with_context(|| format!("subscribing to {topic}"))?;
     info!(topic, "consuming");
     let consuming = Consuming {

@@ -87,7 +87,8 @@ impl Ingest {
         let stats = self.stats.topic(topic);
         let consumer_settings = ConsumerSettings {
             bootstrap_servers: self.bootstrap_servers,
-            group: self.settings.kafka.group.clone(),
+            group: self.settings.group_of(topic),
+            instance: self.settings.group_instance().map(ToOwned::to_owned),
             max_event_bytes: self.settings.ingest.max_event_bytes,
         };
         let consumer_stats = stats.clone();

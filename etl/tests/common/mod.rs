@@ -25,21 +25,26 @@ use tokio::time::Instant;
 /// Longer than anything here takes, so that a test that hangs says so.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// The static group member that the tests' workers are.
+pub(crate) const INSTANCE: &str = "worker";
+
 /// A broker and a Redis of the test's own.
-pub struct World {
-    pub settings: Arc<Settings>,
-    pub services: Services,
-    pub lake: Lake,
+pub(crate) struct World {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) services: Services,
+    pub(crate) lake: Lake,
     producer: FutureProducer,
     _folder: TempDir,
 }
 
 impl World {
-    pub async fn start() -> Result<World> {
+    pub(crate) async fn start() -> Result<World> {
         let folder = TempDir::new()?;
         let mut settings = Settings::defaults();
         settings.data_dir = folder.path().join("data");
         settings.kafka.embedded_port = 0;
+        // Whoever comes next takes the place of a worker that was killed, and does not wait until the broker misses it.
+        settings.kafka.instance = INSTANCE.to_owned();
         // The pipeline needs no database; naming one keeps it from being started.
         settings.database.url = "postgres://unused".to_owned();
         let services = Services::start(&settings).await?;
@@ -54,7 +59,7 @@ impl World {
     }
 
     /// Sends to a topic and waits for the acknowledgements.
-    pub async fn send(&self, topic: &str, messages: impl Iterator<Item = (String, Vec<u8>)>) -> Result<()> {
+    pub(crate) async fn send(&self, topic: &str, messages: impl Iterator<Item = (String, Vec<u8>)>) -> Result<()> {
         let messages: Vec<_> = messages.collect();
         let sent = messages
             .iter()
@@ -65,7 +70,7 @@ impl World {
         Ok(())
     }
 
-    pub async fn send_messages(&self, messages: &[Message]) -> Result<()> {
+    pub(crate) async fn send_messages(&self, messages: &[Message]) -> Result<()> {
         for topic in model::topic::Topic::ALL {
             let of_topic = messages.iter().filter(|message| message.topic == topic);
             self.send(topic.name(), of_topic.map(|message| (message.key.clone(), message.payload.clone()))).await?;
@@ -74,7 +79,7 @@ impl World {
     }
 
     /// Waits until everything that is in Kafka is in Gold.
-    pub async fn settle(&self) -> Result<()> {
+    pub(crate) async fn settle(&self) -> Result<()> {
         let began = Instant::now();
         loop {
             let behind = progress::behind(&self.services.kafka, &self.lake).await?;
@@ -89,7 +94,7 @@ impl World {
     }
 
     /// The single row that the query gives, as text; tables are named like `silver_transactions`.
-    pub async fn row(&self, sql: &str) -> Result<Vec<String>> {
+    pub(crate) async fn row(&self, sql: &str) -> Result<Vec<String>> {
         let session = SessionContext::new();
         for spec in schema::all() {
             let table = self.lake.table(spec).await?;
@@ -110,7 +115,7 @@ impl World {
     }
 
     /// Whether the layers agree, whatever happened to the processes between them.
-    pub async fn check_layers(&self, transactions: u64) -> Result<()> {
+    pub(crate) async fn check_layers(&self, transactions: u64) -> Result<()> {
         let row = self.row("SELECT count(*), count(DISTINCT event_id) FROM silver_transactions").await?;
         ensure!(
             row == [transactions.to_string(), transactions.to_string()],
