@@ -12,6 +12,7 @@
 //! * [`live`]: what the stages count, published through Redis
 //! * [`progress`]: how far the layers are behind Kafka
 //! * [`maintenance`]: keeps the tables' files few and their logs short
+//! * [`memory`]: what this process uses, and how it is kept small
 //! * [`produce`]: events for demonstration, tests and benchmarks
 //! * [`embedded`]: the services that are started where none are named
 //! * [`settings`]: every setting
@@ -27,6 +28,7 @@ pub mod kafka;
 pub mod lake;
 pub mod live;
 pub mod maintenance;
+pub mod memory;
 pub mod pipeline;
 pub mod produce;
 pub mod progress;

@@ -19,6 +19,8 @@ use redis::{AsyncCommands, aio::ConnectionManager};
 use rust_decimal::Decimal;
 use tokio_util::sync::CancellationToken;
 
+use crate::memory;
+
 /// How often a worker publishes.
 pub const PUBLISH_EVERY: Duration = Duration::from_millis(500);
 /// A worker that has not published for this long is gone.
@@ -244,7 +246,7 @@ impl WorkerStats {
             worker: self.worker.clone(),
             at: Utc::now(),
             started_at: self.started_at,
-            memory_bytes: resident_bytes().unwrap_or(0),
+            memory_bytes: memory::resident_bytes().unwrap_or(0),
             topics: topics.collect(),
             orders_last_minute: orders,
             revenue_last_minute: revenue,
@@ -301,14 +303,6 @@ impl Rates {
         let seconds = (*end - *start).as_secs_f64();
         if seconds > 0.0 { (total - first) as f64 / seconds } else { 0.0 }
     }
-}
-
-/// Resident memory of this process in bytes, where the system tells.
-#[must_use]
-pub fn resident_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }
 
 /// Publishes the worker's counts until it is told to stop. While Redis is away the counts go on; they are totals.

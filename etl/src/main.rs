@@ -74,6 +74,7 @@ enum Produce {
 }
 
 fn main() -> ExitCode {
+    etl::memory::limit_arenas();
     let arguments = Arguments::parse();
     match run(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,

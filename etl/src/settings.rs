@@ -157,11 +157,7 @@ impl Settings {
     /// The static group member that this process is, if it is one.
     #[must_use]
     pub fn group_instance(&self) -> Option<&str> {
-        match (self.kafka.instance.as_str(), self.kafka.bootstrap_servers.as_str()) {
-            ("", "") => Some("embedded"),
-            ("", _) => None,
-            (instance, _) => Some(instance),
-        }
+        Some(self.kafka.instance.as_str()).filter(|instance| !instance.is_empty())
     }
 
     /// The consumer group of a topic.

@@ -56,9 +56,10 @@ pub(super) fn join(
     Ok(rows)
 }
 
-/// Without groups SQL answers with a row even where there is nothing; a count of zero tells.
+/// Whether there is anything behind the row; only where there are no groups it is a question.
 fn found(batch: &RecordBatch, index: usize) -> Result<bool> {
-    Ok(named(batch, "found")?.as_primitive_opt::<Int64Type>().context("not a count")?.value(index) > 0)
+    let Some(count) = batch.column_by_name("found") else { return Ok(true) };
+    Ok(count.as_primitive_opt::<Int64Type>().context("not a count")?.value(index) > 0)
 }
 
 fn named<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a dyn Array> {

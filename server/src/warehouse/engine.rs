@@ -27,7 +27,7 @@ pub struct Limits {
     pub memory_bytes: usize,
     /// Statements that run at the same time; more have to wait.
     pub concurrency: usize,
-    /// Threads that compute.
+    /// Threads that compute, one for each statement at a time.
     pub threads: usize,
 }
 
@@ -55,9 +55,9 @@ impl Engine {
             .enable_time()
             .build()
             .context("cannot start the warehouse's threads")?;
-        let mut config = SessionConfig::new().with_target_partitions(limits.threads);
-        // The tables decide themselves what is worth a second thread.
-        config.options_mut().optimizer.enable_round_robin_repartition = false;
+        // One thread for each statement: a page asks several at once, and to split one up, group on both sides and put
+        // the halves together costs more than the second thread brings.
+        let config = SessionConfig::new().with_target_partitions(1);
         let memory = RuntimeEnvBuilder::new().with_memory_limit(limits.memory_bytes, 1.0).build_arc()?;
         let state =
             SessionStateBuilder::new().with_default_features().with_config(config).with_runtime_env(memory).build();

@@ -17,9 +17,6 @@ use deltalake::{
 
 use super::gold;
 
-/// Below this many rows a second thread costs more than it brings.
-const ROWS_WORTH_A_THREAD: usize = 50_000;
-
 /// The batches of a table, each sorted by hour.
 #[derive(Debug)]
 pub(super) struct Hourly {
@@ -87,7 +84,7 @@ impl TableProvider for Hourly {
 
     async fn scan(
         &self,
-        session: &dyn Session,
+        _session: &dyn Session,
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
         _limit: Option<usize>,
@@ -99,14 +96,7 @@ impl TableProvider for Hourly {
                 Bound::To(limit) => to = to.min(limit),
             }
         }
-        let wanted: Vec<_> = self.between(from, to).collect();
-        let rows: usize = wanted.iter().map(RecordBatch::num_rows).sum();
-        let threads = (rows / ROWS_WORTH_A_THREAD).clamp(1, session.config().target_partitions().max(1));
-        // Dealt out one by one: neighbouring days are about equally large, so that every thread has the same work.
-        let mut partitions = vec![Vec::new(); threads];
-        for (index, batch) in wanted.into_iter().enumerate() {
-            partitions[index % threads].push(batch);
-        }
-        Ok(MemorySourceConfig::try_new_exec(&partitions, self.schema(), projection.cloned())?)
+        let wanted = self.between(from, to).collect();
+        Ok(MemorySourceConfig::try_new_exec(&[wanted], self.schema(), projection.cloned())?)
     }
 }

@@ -35,9 +35,10 @@ pub(super) fn parts(query: &MetricQuery) -> Result<Vec<Part>, &'static str> {
     Ok(parts)
 }
 
-/// The answer's columns: `found` (rows behind it), `bucket` and `key` where they were asked for, then `m0`, `m1` and so on.
+/// The answer's columns: `bucket` and `key` where they were asked for, then `m0`, `m1` and so on. Where neither was asked
+/// for, SQL answers with a row even if there is nothing; `found` then counts the rows behind it.
 pub(super) fn statement(part: &Part, query: &MetricQuery) -> String {
-    let mut columns = vec!["count(*) AS found".to_owned()];
+    let mut columns = Vec::new();
     let mut groups = Vec::new();
     let mut order = Vec::new();
     if let Some(granularity) = query.granularity {
@@ -50,6 +51,9 @@ pub(super) fn statement(part: &Part, query: &MetricQuery) -> String {
         groups.push("key");
         // The key makes the order of equals the same each time.
         order.extend(["m0 DESC NULLS LAST", "key"]);
+    }
+    if groups.is_empty() {
+        columns.push("count(*) AS found".to_owned());
     }
     for (index, (_, expression)) in part.metrics.iter().enumerate() {
         columns.push(format!("{expression} AS m{index}"));
@@ -110,7 +114,7 @@ mod tests {
         let parts = parts(&query).expect("units have brands");
         assert_eq!(
             statement(&parts[0], &query),
-            "SELECT count(*) AS found, date_trunc('week', hour) AS bucket, brand AS key, sum(units) AS m0 \
+            "SELECT date_trunc('week', hour) AS bucket, brand AS key, sum(units) AS m0 \
              FROM product_hourly WHERE hour >= to_timestamp_micros(1000000) AND hour < to_timestamp_micros(2000000) \
              GROUP BY bucket, key ORDER BY bucket, m0 DESC NULLS LAST, key LIMIT 10000"
         );
