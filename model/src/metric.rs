@@ -202,7 +202,7 @@ pub const METRICS: [Metric; 8] = [
         label: "Average order value",
         unit: Unit::Money,
         description: "Revenue divided by orders.",
-        sources: &[sales("sum(revenue) / sum(orders)"), customers("sum(revenue) / sum(orders)")],
+        sources: &[sales("sum(revenue) / nullif(sum(orders), 0)"), customers("sum(revenue) / nullif(sum(orders), 0)")],
     },
     Metric {
         name: "units",
