@@ -41,7 +41,7 @@ async fn main() -> Result<()> {
     let rows: Vec<_> =
         GoldTable::ALL.iter().map(|table| format!("{} {}", warehouse.rows(*table), table.name())).collect();
     println!("loaded in {:.0} ms: {}", begun.elapsed().as_secs_f64() * 1000.0, rows.join(", "));
-    let memory = etl::live::resident_bytes().unwrap_or(0) / (1 << 20);
+    let memory = etl::memory::resident_bytes().unwrap_or(0) / (1 << 20);
     println!("resident after loading: {memory} MB");
 
     let now = end_of_data(&warehouse).await?;
@@ -75,7 +75,7 @@ async fn main() -> Result<()> {
         }
         println!("{:<6}{:<14}{}", preset.name(), "all together", percentiles(times));
     }
-    let memory = etl::live::resident_bytes().unwrap_or(0) / (1 << 20);
+    let memory = etl::memory::resident_bytes().unwrap_or(0) / (1 << 20);
     println!("resident at the end: {memory} MB");
     Ok(())
 }
