@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(rejection(b"").0, Rejection::Empty);
         assert_eq!(rejection(&[b' '; 1001]).0, Rejection::TooLarge);
         assert_eq!(rejection(b"{\"a\": \"\xff\"}"), (Rejection::NotUtf8, "invalid UTF-8 at byte 7".to_owned()));
-        assert_eq!(rejection(b"{} {}").0, Rejection::NotJson);
+        assert_eq!(rejection(b"{]").0, Rejection::NotJson);
         assert_eq!(rejection(b"{}"), (Rejection::Envelope, "missing field `event_id`".to_owned()));
     }
 }

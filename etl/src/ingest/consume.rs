@@ -164,7 +164,8 @@ pub(super) fn run(
         .set("statistics.interval.ms", "1000")
         .set("fetch.wait.max.ms", "100")
         .set("fetch.message.max.bytes", "2097152")
-        .set("fetch.max.bytes", "4194304")
+        // The embedded broker hands out nothing at all where the next event is larger than this.
+        .set("fetch.max.bytes", "16777216")
         .set("queued.max.messages.kbytes", "8192")
         .set("queued.min.messages", "10000")
         .set("allow.auto.create.topics", "false");

@@ -141,7 +141,8 @@ impl World {
         ensure!(lines == products, "Gold's products {products:?} differ from Silver's {lines:?}");
         ensure!(lines == [silver[4].clone(), silver[1].clone()], "lines {lines:?} differ from transactions {silver:?}");
         let events = self.row("SELECT count(*), count(DISTINCT event_id) FROM silver_events").await?;
-        let counted = self.row("SELECT sum(events), sum(events) FROM gold_events_hourly").await?;
+        let counted =
+            self.row("SELECT sum(events) AS counted, sum(events) AS distinct_events FROM gold_events_hourly").await?;
         ensure!(events == counted, "Gold counts {counted:?} of {events:?} events");
         Ok(())
     }
