@@ -28,7 +28,7 @@ source scripts/demo-server.sh
 say "The demo data, without live baskets: the totals are exact to the cent"
 start_server 0
 wait_for_replay "$PATIENCE"
-EXPECT_ORDERS=$ORDERS EXPECT_REVENUE=$REVENUE playwright test -c end2end --project hydrated-wide overview.spec.ts -g "the year shows the totals"
+EXPECT_ORDERS=$ORDERS EXPECT_REVENUE=$REVENUE playwright test -c end2end --project=hydrated-wide overview.spec.ts -g "the year shows the totals"
 stop_server
 
 say "The same data folder again, with live baskets: nothing is loaded twice"

@@ -84,6 +84,8 @@ fn mount(element: NodeRef<Div>, option: impl Fn() -> Chart + Send + Sync + 'stat
     // Effects run in the browser only.
     Effect::new(move || {
         let Some(element) = element.get() else { return };
+        // Within the effect: the server renders on many threads, and must not touch what belongs to the browser's one.
+        on_cleanup(move || _ = drawn.try_update_value(Option::take));
         spawn_local(async move {
             let mounted = bridge::mount(&element, || json.try_get_untracked()).await;
             // The page may be gone by now; then nothing keeps the chart, and dropping it disposes of it.
@@ -106,6 +108,5 @@ fn mount(element: NodeRef<Div>, option: impl Fn() -> Chart + Send + Sync + 'stat
             }
         });
     });
-    on_cleanup(move || _ = drawn.try_update_value(Option::take));
     state
 }
