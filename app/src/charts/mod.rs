@@ -7,6 +7,7 @@ pub mod revenue;
 
 use charming::Chart;
 use leptos::{html::Div, prelude::*, task::spawn_local};
+use send_wrapper::SendWrapper;
 
 use crate::components::icon::{Icon, Shape};
 
@@ -79,7 +80,8 @@ impl Drawing {
 /// Draws into the element as soon as it and the library are there, again whenever the option changes, and cleans up.
 fn mount(element: NodeRef<Div>, option: impl Fn() -> Chart + Send + Sync + 'static) -> RwSignal<Drawing> {
     let state = RwSignal::new(Drawing::Waiting);
-    let drawn = StoredValue::new_local(None::<bridge::Drawn>);
+    // Empty on the server, whose threads may each drop it; filled in the browser, which has but one.
+    let drawn = StoredValue::new(None::<SendWrapper<bridge::Drawn>>);
     let json = Memo::new(move |_| serde_json::to_string(&option()).unwrap_or_default());
     // Effects run in the browser only.
     Effect::new(move || {
@@ -91,7 +93,7 @@ fn mount(element: NodeRef<Div>, option: impl Fn() -> Chart + Send + Sync + 'stat
             // The page may be gone by now; then nothing keeps the chart, and dropping it disposes of it.
             match mounted {
                 Ok(chart) => {
-                    let homeless = drawn.try_update_value(|drawn| *drawn = Some(chart)).is_none();
+                    let homeless = drawn.try_update_value(|drawn| *drawn = Some(SendWrapper::new(chart))).is_none();
                     if !homeless {
                         state.set(Drawing::Ready);
                     }
