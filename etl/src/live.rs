@@ -72,6 +72,11 @@ impl StageStats {
         *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_owned());
     }
 
+    /// The last failure, while it lasts.
+    pub fn error(&self) -> Option<String> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Events since the start.
     pub fn total(&self) -> u64 {
         self.events.load(Relaxed)
@@ -268,7 +273,7 @@ fn stage_live(stage: Stage, stats: &StageStats, events_per_second: f64) -> Stage
         rejected_total: stats.rejected.load(Relaxed),
         duplicates_total: stats.duplicates.load(Relaxed),
         errors_total: stats.errors.load(Relaxed),
-        error: stats.error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        error: stats.error(),
     }
 }
 

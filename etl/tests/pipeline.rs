@@ -180,3 +180,33 @@ async fn a_worker_killed_at_any_moment_loses_and_doubles_nothing() -> Result<()>
     world.services.stop().await;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_was_made_anew_is_not_taken_for_the_old_one() -> Result<()> {
+    let old = World::start().await?;
+    let messages = events(6, 400)?;
+    let pipeline = start(&old).await?;
+    old.send_messages(&messages).await?;
+    old.settle().await?;
+    pipeline.stop().await;
+
+    let new = World::start_over(old.lake.root()).await?;
+    let pipeline = start(&new).await?;
+    new.send_messages(&events(7, 20)?).await?;
+    let stats = pipeline.stats().topic(Topic::Transaction);
+    let complaint = tokio::time::timeout(std::time::Duration::from_secs(60), async {
+        loop {
+            if let Some(error) = stats.bronze.error() {
+                return error;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    });
+    let complaint = complaint.await.context("nobody complained")?;
+    ensure!(complaint.contains("was made anew"), "{complaint}");
+    pipeline.stop().await;
+    new.check_layers(transactions(&messages)).await?;
+    new.services.stop().await;
+    old.services.stop().await;
+    Ok(())
+}

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::money;
 
-/// A basket was paid. The only event type of the transaction topic that Silver understands today.
+/// A basket was paid. Whatever the type, an event of the transaction topic with the fields of a transaction counts as one.
 pub const TRANSACTION_COMPLETED: &str = "transaction.completed";
 pub const CUSTOMER_REGISTERED: &str = "customer.registered";
 pub const PRODUCT_CREATED: &str = "product.created";

@@ -39,8 +39,9 @@ use self::{
     consume::{ConsumerSettings, FromConsumer, Start, ToConsumer},
 };
 use crate::{
+    kafka,
     lake::Lake,
-    live::{StageStats, TopicStats, WorkerStats},
+    live::{TopicStats, WorkerStats},
     settings::Settings,
 };
 
@@ -58,6 +59,32 @@ struct Partition {
     chunks: Vec<(usize, usize)>,
     /// The last offset in Bronze.
     last_in_bronze: Option<i64>,
+}
+
+/// How far Bronze and Kafka go in a partition.
+struct Ends {
+    partition: i32,
+    /// The last offset in Bronze.
+    in_bronze: Option<i64>,
+    /// The offset after the last in Kafka.
+    end_in_kafka: Option<i64>,
+}
+
+impl Ends {
+    /// What is wrong, when Bronze has more than Kafka ever had: the topic is another one of the same name. Its offsets begin
+    /// anew, and its events would be left out as known already.
+    fn made_anew(&self, topic: Topic) -> Option<String> {
+        let (last, end) = (self.in_bronze?, self.end_in_kafka?);
+        (last >= end).then(|| {
+            format!(
+                "partition {} of {} ends before offset {end}, but Bronze has offset {last}: the topic was made anew. Nothing \
+                 of it is consumed; give the lake another path (DELTA_LAKE_PATH), or name the broker that the lake was \
+                 filled from (KAFKA_BOOTSTRAP_SERVERS).",
+                self.partition,
+                topic.name()
+            )
+        })
+    }
 }
 
 /// What a topic's task runs on.
@@ -85,8 +112,9 @@ impl Ingest {
         let (to_task, from_consumer) = mpsc::channel(HAND_OVER);
         let (to_consumer, commands) = std_mpsc::channel();
         let stats = self.stats.topic(topic);
+        let bootstrap_servers = self.bootstrap_servers;
         let consumer_settings = ConsumerSettings {
-            bootstrap_servers: self.bootstrap_servers,
+            bootstrap_servers: bootstrap_servers.clone(),
             group: self.settings.group_of(topic),
             instance: self.settings.group_instance().map(ToOwned::to_owned),
             max_event_bytes: self.settings.ingest.max_event_bytes,
@@ -98,6 +126,7 @@ impl Ingest {
             .context("the consumer's thread cannot be started")?;
         let task = Task {
             topic,
+            bootstrap_servers,
             settings: self.settings,
             buffer,
             writer: Some(writer),
@@ -131,6 +160,7 @@ type Writing = JoinHandle<(BronzeWriter, Vec<Waiting>, Result<Written, Fault>, D
 
 struct Task {
     topic: Topic,
+    bootstrap_servers: String,
     settings: Arc<Settings>,
     buffer: Buffer,
     /// `None` while a batch is under way.
@@ -318,13 +348,7 @@ impl Task {
             FromConsumer::Failed(error) => self.stats.consume.failed(&error),
             FromConsumer::Assigned { partitions, reply } => {
                 self.settle(writing).await;
-                let mut starts = Vec::new();
-                for partition in partitions {
-                    match self.assign(partition, stop).await {
-                        Some(start) => starts.push(start),
-                        None => return,
-                    }
-                }
+                let Some(starts) = self.assign(&partitions, stop).await else { return };
                 info!(topic = self.topic.name(), ?starts, "partitions assigned");
                 let _ = reply.send(starts);
             }
@@ -359,29 +383,53 @@ impl Task {
         }
     }
 
-    /// Finds out where Bronze ends; `None` when told to stop meanwhile.
-    async fn assign(&mut self, partition: i32, stop: &CancellationToken) -> Option<Start> {
-        let position = loop {
-            let writer = self.writer.as_mut()?;
-            match writer.position(partition).await {
-                Ok(position) => break position,
+    /// Where to begin with each of the partitions; `None` when told to stop meanwhile.
+    async fn assign(&mut self, partitions: &[i32], stop: &CancellationToken) -> Option<Vec<Start>> {
+        let mut positions = loop {
+            match self.ask_positions(partitions).await {
+                Ok(positions) => break positions,
                 Err(error) => {
-                    error!(topic = self.topic.name(), error = format!("{error:#}"), "the lake cannot be read");
+                    error!(
+                        topic = self.topic.name(),
+                        error = format!("{error:#}"),
+                        "partitions cannot be assigned yet"
+                    );
                     self.stats.bronze.failed(&format!("{error:#}"));
-                    if pause(RETRY.1, stop).await.is_err() {
-                        return None;
-                    }
+                    pause(RETRY.1, stop).await.ok()?;
                 }
             }
         };
-        if let Err(error) = self.buffer.clear(partition).await {
-            debug!(%error, "the list was not cleared");
+        if let Some(made_anew) = positions.iter().find_map(|position| position.made_anew(self.topic)) {
+            error!(topic = self.topic.name(), "{made_anew}");
+            self.stats.bronze.failed(&made_anew);
+            positions.clear();
         }
-        self.epoch += 1;
-        self.partitions
-            .insert(partition, Partition { epoch: self.epoch, chunks: Vec::new(), last_in_bronze: position });
-        self.stats.set_next(partition, position.map_or(0, |position| position + 1));
-        Some(Start { partition, offset: position.map(|position| position + 1), epoch: self.epoch })
+        let mut starts = Vec::new();
+        for Ends { partition, in_bronze, .. } in positions {
+            if let Err(error) = self.buffer.clear(partition).await {
+                debug!(%error, "the list was not cleared");
+            }
+            self.epoch += 1;
+            let state = Partition { epoch: self.epoch, chunks: Vec::new(), last_in_bronze: in_bronze };
+            self.partitions.insert(partition, state);
+            let next = in_bronze.map(|last| last + 1);
+            self.stats.set_next(partition, next.unwrap_or(0));
+            starts.push(Start { partition, offset: next, epoch: self.epoch });
+        }
+        Some(starts)
+    }
+
+    /// Where Bronze and Kafka end.
+    async fn ask_positions(&mut self, partitions: &[i32]) -> Result<Vec<Ends>> {
+        let (servers, topic) = (self.bootstrap_servers.clone(), self.topic);
+        let in_kafka = tokio::task::spawn_blocking(move || kafka::watermarks(&servers, topic)).await??;
+        let writer = self.writer.as_mut().context("a batch is under way")?;
+        let mut ends = Vec::new();
+        for &partition in partitions {
+            let in_bronze = writer.position(partition).await?;
+            ends.push(Ends { partition, in_bronze, end_in_kafka: in_kafka.get(&partition).map(|&(_, end)| end) });
+        }
+        Ok(ends)
     }
 
     /// Puts a chunk into Redis, however long that takes: meanwhile nothing more is consumed.
@@ -427,9 +475,11 @@ impl Task {
         self.waiting.events += chunk.rows;
         self.waiting.bytes += chunk.bytes.len();
         self.oldest.get_or_insert_with(Instant::now);
-        let stats: &StageStats = &self.stats.buffer;
-        stats.events(chunk.rows as u64);
-        stats.batch(chunk.rows as u64, Duration::ZERO);
+        // What failed before is over, in Kafka and in Redis.
+        for stage in [&self.stats.consume, &self.stats.buffer] {
+            stage.batch(chunk.rows as u64, Duration::ZERO);
+        }
+        self.stats.buffer.events(chunk.rows as u64);
         self.stats.bronze.rejected(chunk.rejected as u64);
     }
 

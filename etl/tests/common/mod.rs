@@ -1,6 +1,6 @@
 //! What the pipeline's tests share: private services in a temporary folder, and SQL over the lake.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use deltalake::{
@@ -39,8 +39,14 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start() -> Result<World> {
+        World::start_over(Path::new("")).await
+    }
+
+    /// With a lake that is there already.
+    pub(crate) async fn start_over(lake: &Path) -> Result<World> {
         let folder = TempDir::new()?;
         let mut settings = Settings::defaults();
+        settings.delta_lake.path = lake.to_owned();
         settings.data_dir = folder.path().join("data");
         settings.kafka.embedded_port = 0;
         // Whoever comes next takes the place of a worker that was killed, and does not wait until the broker misses it.
