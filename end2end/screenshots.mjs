@@ -1,6 +1,6 @@
 // Pictures of the pages, in light and dark, wide and narrow.
-// Usage: BASE_URL=http://127.0.0.1:3000 node end2end/screenshots.mjs <folder> [name ...]
-//   names: overview pipeline not-found; with -light or -dark and -wide or -narrow to choose one
+// Usage: BASE_URL=http://127.0.0.1:3000 ADMIN_EMAIL=... ADMIN_PASSWORD=... node end2end/screenshots.mjs <folder> [name ...]
+//   names: those of the pages below; with -light or -dark and -wide or -narrow to choose one
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -10,7 +10,22 @@ const base = process.env.BASE_URL;
 const [folder, ...wanted] = process.argv.slice(2);
 if (!base || !folder) throw new Error("usage: BASE_URL=http://127.0.0.1:3000 node end2end/screenshots.mjs <folder> [name ...]");
 
-const pages = { overview: "/", pipeline: "/pipeline", "not-found": "/nowhere" };
+const { ADMIN_EMAIL: email, ADMIN_PASSWORD: password } = process.env;
+if (!email || !password) throw new Error("ADMIN_EMAIL and ADMIN_PASSWORD are not set: they say who logs in");
+
+const pages = {
+  overview: "/",
+  pipeline: "/pipeline",
+  profile: "/profile",
+  keys: "/keys",
+  users: "/admin/users",
+  roles: "/admin/roles",
+  sessions: "/admin/sessions",
+  audit: "/admin/audit",
+  "not-found": "/nowhere",
+};
+/** Pages for those who are not signed in. */
+const doors = { login: "/login", code: "/login/code", setup: "/setup?token=demo", invitation: "/invitation?token=demo" };
 const widths = { wide: { width: 1440, height: 900 }, narrow: { width: 390, height: 844 } };
 
 mkdirSync(folder, { recursive: true });
@@ -21,12 +36,18 @@ const browser = await chromium.launch({
 for (const [width, viewport] of Object.entries(widths)) {
   for (const colorScheme of ["light", "dark"]) {
     const context = await browser.newContext({ viewport, colorScheme, deviceScaleFactor: 1, locale: "en-US", timezoneId: "UTC" });
-    for (const [name, path] of Object.entries(pages)) {
+    for (const [name, path] of [...Object.entries(doors), ["", ""], ...Object.entries(pages)]) {
+      if (!name) {
+        const origin = new URL(base).origin;
+        await context.request.post(new URL("/login", base).href, { form: { email, password }, headers: { origin } });
+        continue;
+      }
       const file = `${name}-${colorScheme}-${width}`;
       if (wanted.length > 0 && !wanted.includes(file) && !wanted.includes(name)) continue;
       const page = await context.newPage();
       await page.goto(new URL(path, base).href);
-      await page.locator('.connection[data-state="connected"]').waitFor();
+      if (name in pages) await page.locator('.connection[data-state="connected"]').waitFor();
+      else await page.waitForLoadState("networkidle");
       for (const chart of await page.locator(".chart").all()) {
         await chart.and(page.locator('[data-state="ready"]')).waitFor();
       }

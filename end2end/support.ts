@@ -1,9 +1,33 @@
 // What the specs share.
 
-import { type Page, type Response, expect, test as base } from "@playwright/test";
+import { createHmac } from "node:crypto";
+import { type BrowserContext, type Page, type Response, expect, test as base } from "@playwright/test";
 
-/** A test that fails on any error in the console and on any request to another host. */
-export const test = base.extend<{ watched: Watched }>({
+const { ADMIN_EMAIL, ADMIN_PASSWORD } = process.env;
+if (!ADMIN_EMAIL || !ADMIN_PASSWORD) throw new Error("ADMIN_EMAIL and ADMIN_PASSWORD are not set: they say who logs in");
+
+export const ADMIN = { email: ADMIN_EMAIL, password: ADMIN_PASSWORD };
+
+type Person = { email: string; password: string };
+
+/** Logs in as the form does; the cookies are the context's from then on. */
+export const logIn = async (context: BrowserContext, baseURL: string | undefined, person: Person): Promise<void> => {
+  const headers = { origin: new URL(baseURL ?? "").origin };
+  const answer = await context.request.post("/login", { form: person, headers, maxRedirects: 0 });
+  expect(answer.status()).toBe(303);
+  expect(answer.headers()["location"], "the login is refused").toBe("/");
+};
+
+/** A test that fails on any error in the console and on any request to another host. Unless it says otherwise an administrator is signed in. */
+export const test = base.extend<{ watched: Watched; signedIn: boolean; session: void }>({
+  signedIn: [true, { option: true }],
+  session: [
+    async ({ context, baseURL, signedIn }, use) => {
+      if (signedIn) await logIn(context, baseURL, ADMIN);
+      await use();
+    },
+    { auto: true },
+  ],
   watched: [
     async ({ page, baseURL }, use) => {
       const watched = new Watched();
@@ -39,6 +63,17 @@ export const open = async (page: Page, path: string): Promise<Response | null> =
   const response = await page.goto(path);
   if (hasScripts()) await expect(connection(page)).toHaveAttribute("data-state", "connected");
   return response;
+};
+
+/** The code that an authenticator with this secret (base 32) shows now (RFC 6238). */
+export const totp = (secret: string, stepsAhead = 0): string => {
+  const bits = [...secret].map((letter) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(letter).toString(2).padStart(5, "0")).join("");
+  const key = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)));
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + stepsAhead));
+  const mac = createHmac("sha1", key).update(counter).digest();
+  const place = (mac[19] ?? 0) & 15;
+  return String((mac.readUInt32BE(place) & 0x7fffffff) % 1_000_000).padStart(6, "0");
 };
 
 export const connection = (page: Page) => page.locator(".connection");

@@ -8,12 +8,15 @@ chmod 755 "$SCRATCH"
 LOG="$SCRATCH/server.log"
 server_pid=
 
-# start_server LIVE_RATE: starts it and sets server_pid and BASE_URL.
+# start_server LIVE_RATE: starts it and sets server_pid and BASE_URL; on new data ADMIN_EMAIL and ADMIN_PASSWORD, as soon as the
+# administrator is there.
 start_server() {
   local deadline=$((SECONDS + 30))
   : >"$LOG"
   # Nothing of the caller's own set-up takes part.
   env -u STREAMLINEHUB_CONFIG -u KAFKA_BOOTSTRAP_SERVERS -u REDIS_URL -u DATABASE_URL -u DELTA_LAKE_PATH -u LOG_LEVEL -u LOG_JSON \
+    -u WEB_PUBLIC_URL -u WEB_TLS_CERTIFICATE -u WEB_TLS_KEY -u SECRETS_PATH \
+    DEMO_ADMINISTRATOR=true RATE_LIMIT_PER_MINUTE=0 RATE_LIMIT_LOGIN_PER_MINUTE=0 \
     ADDRESS=127.0.0.1 PORT=0 KAFKA_EMBEDDED_PORT=0 DATA_DIR="$SCRATCH/data" LIVE_RATE="$1" \
     REPLAY_ENABLED=true REPLAY_PATH="$CACHE/datasets/completejourney-0.1.0" LEPTOS_SITE_ROOT="$CARGO_TARGET_DIR/site" \
     "$SERVER" >>"$LOG" 2>&1 &
@@ -26,6 +29,14 @@ start_server() {
     sleep 0.1
   done
   export BASE_URL
+  # Printed once, when there are no users.
+  while [ -z "${ADMIN_PASSWORD:-}" ]; do
+    read -r ADMIN_EMAIL ADMIN_PASSWORD < <(sed -n 's/^Log in as \([^ ]*\) with the password \([^ ]*\)$/\1 \2/p' "$LOG") || true
+    kill -0 "$server_pid" 2>/dev/null || fail "the server ended"
+    [ $SECONDS -lt $((deadline + 60)) ] || fail "the server did not say within 90 s who may log in"
+    sleep 0.1
+  done
+  export ADMIN_EMAIL ADMIN_PASSWORD
 }
 
 # The state of the demo data and the share of it that is in Gold, such as "running 42 %"; empty while nothing answers.

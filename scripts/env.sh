@@ -8,6 +8,8 @@ CACHE="${STREAMLINEHUB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/streamlinehub}"
 TOOLS="$CACHE/tools"
 DEBIAN_TOOLCHAIN="streamlinehub-debian"
 
+# What the SQL queries need to be compiled is in the repository: DATABASE_URL is for running only.
+export SQLX_OFFLINE="${SQLX_OFFLINE:-true}"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$CACHE/target}"
 export PATH="$TOOLS/bin:$ROOT/node_modules/.bin:$HOME/.cargo/bin:$PATH"
 export CARGO_TERM_PROGRESS_WHEN="${CARGO_TERM_PROGRESS_WHEN:-auto}"

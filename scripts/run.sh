@@ -16,6 +16,8 @@ else
 fi
 cargo build --bins
 
+# For trying it out: an administrator whose password is printed at the first start.
+export DEMO_ADMINISTRATOR="${DEMO_ADMINISTRATOR:-true}"
 export REPLAY_ENABLED="${REPLAY_ENABLED:-true}"
 export REPLAY_PATH="${REPLAY_PATH:-$CACHE/datasets/completejourney-0.1.0}"
 export LEPTOS_SITE_ROOT="${LEPTOS_SITE_ROOT:-$CARGO_TARGET_DIR/site}"

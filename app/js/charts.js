@@ -1,7 +1,7 @@
 // Draws the options that the Rust side builds. An option is plain JSON, so what JSON cannot hold is named in it:
-//   "var(--token)"  a colour of the style sheet, looked up again when the system changes between light and dark
+//   "var(--token)"  a colour of the style sheet, looked up again when the page changes between light and dark
 //   "@name"         one of the formats below
-// Nothing here evaluates text, and nothing writes a style attribute: the content security policy allows neither.
+// Nothing here evaluates text, and nothing writes text with style attributes: the content security policy allows neither.
 
 import { BarChart, LineChart } from "echarts/charts";
 import { AxisPointerComponent, GridComponent, TooltipComponent } from "echarts/components";
@@ -29,15 +29,32 @@ const FORMATS = {
   shorten: (text) => (text.length > 20 ? `${text.slice(0, 19)}…` : text),
 };
 
-const revive = (value, styles) => {
+// A token's own text says both what it is in light and in dark; an element that wears it says which of them holds.
+const paletteOf = (element) => {
+  const probe = element.appendChild(document.createElement("span"));
+  probe.hidden = true;
+  const colours = new Map();
+  return {
+    colour: (token) => {
+      if (!colours.has(token)) {
+        probe.style.color = `var(${token})`;
+        colours.set(token, getComputedStyle(probe).color);
+      }
+      return colours.get(token);
+    },
+    close: () => probe.remove(),
+  };
+};
+
+const revive = (value, colour) => {
   if (typeof value === "string") {
     if (value.startsWith("@")) return FORMATS[value.slice(1)];
     const token = /^var\((--[\w-]+)\)$/.exec(value);
-    return token ? styles.getPropertyValue(token[1]).trim() : value;
+    return token ? colour(token[1]) : value;
   }
-  if (Array.isArray(value)) return value.map((item) => revive(item, styles));
+  if (Array.isArray(value)) return value.map((item) => revive(item, colour));
   if (value && typeof value === "object") {
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, revive(item, styles)]));
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, revive(item, colour)]));
   }
   return value;
 };
@@ -67,17 +84,17 @@ const tooltip = (option) => (items) => {
 const withoutData = (key, item) => (key === "data" ? undefined : item);
 
 const build = (json, element) => {
-  const styles = getComputedStyle(element);
-  const colour = (token) => styles.getPropertyValue(token).trim();
+  const { fontFamily } = getComputedStyle(element);
+  const { colour, close } = paletteOf(element.parentElement);
   const plain = JSON.parse(json);
-  const option = revive(JSON.parse(JSON.stringify(plain, withoutData)), styles);
+  const option = revive(JSON.parse(JSON.stringify(plain, withoutData)), colour);
   for (const part of ["series", "xAxis", "yAxis"]) {
     const list = [plain[part] ?? []].flat();
     [option[part] ?? []].flat().forEach((target, index) => {
       if (list[index].data) target.data = list[index].data;
     });
   }
-  const text = { color: colour("--text-muted"), fontFamily: styles.fontFamily };
+  const text = { color: colour("--text-muted"), fontFamily };
   for (const axis of [option.xAxis, option.yAxis].flat().filter(Boolean)) {
     axis.axisLabel = { ...text, hideOverlap: true, ...axis.axisLabel };
     axis.nameTextStyle = { ...text, align: "right", ...axis.nameTextStyle };
@@ -92,9 +109,10 @@ const build = (json, element) => {
     className: "chart-tooltip",
     backgroundColor: colour("--surface"),
     borderColor: colour("--line-strong"),
-    textStyle: { color: colour("--text"), fontFamily: styles.fontFamily },
+    textStyle: { color: colour("--text"), fontFamily },
     formatter: tooltip(option),
   };
+  close();
   return option;
 };
 

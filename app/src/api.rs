@@ -7,38 +7,53 @@ use leptos::{
         codec::{GetUrl, JsonEncoding},
     },
 };
-use model::{health::Health, live::Live, overview::Overview, pipeline::PipelineView, range::Range};
+use model::{
+    access::{
+        ApiKeySummary, AuditFilter, AuditPage, Flash, Me, Permission, Role, SecondFactor, SessionSummary, UsersView,
+    },
+    health::Health,
+    live::Live,
+    overview::Overview,
+    pipeline::PipelineView,
+    range::Range,
+};
 
 use crate::problem::Problem;
 
 #[cfg(feature = "ssr")]
-fn dashboard() -> Result<std::sync::Arc<dyn crate::ports::Dashboard>, Problem> {
+fn dashboard(needed: Permission) -> Result<std::sync::Arc<dyn crate::ports::Dashboard>, Problem> {
+    people()?.require(needed)?;
     use_context().ok_or_else(|| Problem::Failed("The server was started without its dashboard.".to_owned()))
+}
+
+#[cfg(feature = "ssr")]
+fn people() -> Result<std::sync::Arc<dyn crate::ports::People>, Problem> {
+    use_context().ok_or_else(|| Problem::Failed("The server was started without its accounts.".to_owned()))
 }
 
 /// The overview's numbers over a range.
 #[server(prefix = "/api/ui", endpoint = "overview", input = GetUrl)]
 pub async fn get_overview(range: Range) -> Result<Overview, Problem> {
-    Ok(dashboard()?.overview(range).await?)
+    Ok(dashboard(Permission::MetricsRead)?.overview(range).await?)
 }
 
 /// The tables of the lake and the dead letters.
 #[server(prefix = "/api/ui", endpoint = "pipeline", input = GetUrl)]
 pub async fn get_pipeline() -> Result<PipelineView, Problem> {
-    Ok(dashboard()?.pipeline().await?)
+    Ok(dashboard(Permission::PipelineRead)?.pipeline().await?)
 }
 
 /// How well each component works.
 #[server(prefix = "/api/ui", endpoint = "health", input = GetUrl)]
 pub async fn get_health() -> Result<Health, Problem> {
-    Ok(dashboard()?.health().await)
+    Ok(dashboard(Permission::PipelineRead)?.health().await)
 }
 
 /// The newest live metrics, for a page that is being rendered.
 #[server(prefix = "/api/ui", endpoint = "live-now", input = GetUrl)]
 pub async fn get_live() -> Result<Live, Problem> {
     use futures_util::StreamExt;
-    let newest = dashboard()?.live().next().await;
+    let newest = dashboard(Permission::MetricsRead)?.live().next().await;
     newest.ok_or_else(|| Problem::Starting("There are no live metrics yet.".to_owned()))
 }
 
@@ -47,5 +62,62 @@ pub async fn get_live() -> Result<Live, Problem> {
 pub async fn follow_live(input: BoxedStream<(), Problem>) -> Result<BoxedStream<Live, Problem>, Problem> {
     use futures_util::StreamExt;
     drop(input);
-    Ok(dashboard()?.live().map(Ok).into())
+    let right_ends = people()?.right_ends(Permission::MetricsRead);
+    Ok(dashboard(Permission::MetricsRead)?.live().take_until(right_ends).map(Ok).into())
+}
+
+/// Who is signed in.
+#[server(prefix = "/api/ui", endpoint = "me", input = GetUrl)]
+pub async fn get_me() -> Result<Me, Problem> {
+    Ok(people()?.me().await?)
+}
+
+/// Renews the tokens of this browser's session, all tabs of which share them: only one of them may ask at a time, since a
+/// refresh token that is used twice ends the session. Answers the seconds until the new access token ends.
+#[server(prefix = "/api/ui", endpoint = "renew")]
+pub async fn renew_session() -> Result<i64, Problem> {
+    Ok(people()?.renew().await?)
+}
+
+/// What the last action has to say. Told to the page that comes after it, once.
+#[server(prefix = "/api/ui", endpoint = "flash", input = GetUrl)]
+pub async fn get_flash() -> Result<Option<Flash>, Problem> {
+    Ok(people()?.flash())
+}
+
+#[server(prefix = "/api/ui", endpoint = "second-factor", input = GetUrl)]
+pub async fn get_second_factor() -> Result<SecondFactor, Problem> {
+    Ok(people()?.second_factor().await?)
+}
+
+/// The sessions of the person who asks.
+#[server(prefix = "/api/ui", endpoint = "own-sessions", input = GetUrl)]
+pub async fn get_own_sessions() -> Result<Vec<SessionSummary>, Problem> {
+    Ok(people()?.own_sessions().await?)
+}
+
+/// The sessions of everybody.
+#[server(prefix = "/api/ui", endpoint = "sessions", input = GetUrl)]
+pub async fn get_sessions() -> Result<Vec<SessionSummary>, Problem> {
+    Ok(people()?.all_sessions().await?)
+}
+
+#[server(prefix = "/api/ui", endpoint = "users", input = GetUrl)]
+pub async fn get_users() -> Result<UsersView, Problem> {
+    Ok(people()?.users().await?)
+}
+
+#[server(prefix = "/api/ui", endpoint = "roles", input = GetUrl)]
+pub async fn get_roles() -> Result<Vec<Role>, Problem> {
+    Ok(people()?.roles().await?)
+}
+
+#[server(prefix = "/api/ui", endpoint = "api-keys", input = GetUrl)]
+pub async fn get_api_keys() -> Result<Vec<ApiKeySummary>, Problem> {
+    Ok(people()?.api_keys().await?)
+}
+
+#[server(prefix = "/api/ui", endpoint = "audit", input = GetUrl)]
+pub async fn get_audit(filter: AuditFilter) -> Result<AuditPage, Problem> {
+    Ok(people()?.audit(filter).await?)
 }

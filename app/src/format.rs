@@ -96,6 +96,27 @@ pub fn instant(time: DateTime<Utc>) -> String {
     time.format("%-d %b %Y, %H:%M:%S UTC").to_string()
 }
 
+/// `16 Nov 2025, 10:05 UTC`, where seconds say nothing.
+pub fn minute(time: DateTime<Utc>) -> String {
+    time.format("%-d %b %Y, %H:%M UTC").to_string()
+}
+
+pub fn day(time: DateTime<Utc>) -> String {
+    time.format("%-d %b %Y").to_string()
+}
+
+/// Text for a part of a URL: everything but letters, digits and `-._~` as `%` and two digits.
+pub fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len() + text.len() / 2);
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
 /// The start of a bucket of a chart.
 pub fn bucket(granularity: Granularity, time: DateTime<Utc>) -> String {
     let pattern = match granularity {
@@ -165,6 +186,12 @@ mod tests {
         assert_eq!(rate(12.34), "12.3");
         assert_eq!(rate(1_234_567.0), "1,234,567");
         assert_eq!(percent(decimal("-1234.56")), "1,234.6%");
+    }
+
+    #[test]
+    fn text_is_safe_in_a_url() {
+        assert_eq!(percent_encoded("a-b_c.d~9"), "a-b_c.d~9");
+        assert_eq!(percent_encoded("<é&%"), "%3C%C3%A9%26%25");
     }
 
     #[test]

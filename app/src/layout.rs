@@ -1,20 +1,29 @@
-//! What surrounds every page: navigation, header, footer.
+//! What surrounds every page: navigation, header, footer. And, in the place of all that, the calm frame of the pages for
+//! people who are not signed in yet.
 
 use leptos::prelude::*;
-use leptos_router::components::A;
+use model::access::Permission;
 
-use crate::components::{
-    connection::ConnectionBadge,
-    icon::{Icon, Shape},
+use crate::{
+    components::{
+        connection::ConnectionBadge,
+        flash::FlashMessage,
+        icon::{Icon, Shape},
+        navigation::Navigation,
+        notice::Remark,
+        user_menu::UserMenu,
+    },
+    live::provide_live_feed,
+    session::{provide_session, use_may, use_me},
 };
 
+/// For people who are signed in.
 #[component]
 pub fn Layout(children: Children) -> impl IntoView {
+    let me = provide_session();
+    provide_live_feed(me);
     view! {
-        // Left to the browser, which moves the focus as well; the router would only scroll.
-        <a class="skip-link" href="#main" rel="external">
-            "Skip to the content"
-        </a>
+        <SkipLink />
         <div class="layout">
             <div class="sidebar">
                 <div class="sidebar-fixed">
@@ -26,20 +35,50 @@ pub fn Layout(children: Children) -> impl IntoView {
             </div>
             <header class="topbar">
                 <NarrowNavigation />
-                <ConnectionBadge />
-                // Kept for the signed-in user.
-                <div class="topbar-user"></div>
+                <div class="topbar-end">
+                    <LiveBadge />
+                    <UserMenu />
+                </div>
             </header>
             <main id="main" class="content" tabindex="-1">
+                <FlashMessage />
+                <EnrolRemark />
                 {children()}
             </main>
-            <footer class="footer">
-                <span>"StreamlineHub " {env!("CARGO_PKG_VERSION")}</span>
-                <span>"All times are in UTC"</span>
-            </footer>
+            <Footer />
         </div>
     }
     .into_any()
+}
+
+/// For who is not signed in, or not yet: one thing to do, and nothing beside it.
+#[component]
+pub fn CalmFrame(children: Children) -> impl IntoView {
+    view! {
+        <SkipLink />
+        <div class="layout layout-calm">
+            <main id="main" class="calm" tabindex="-1">
+                <p class="brand">
+                    <Icon shape=Shape::Logo />
+                    <span>"StreamlineHub"</span>
+                </p>
+                <FlashMessage />
+                <div class="panel calm-card">{children()}</div>
+            </main>
+            <Footer />
+        </div>
+    }
+    .into_any()
+}
+
+#[component]
+fn SkipLink() -> impl IntoView {
+    view! {
+        // Left to the browser, which moves the focus as well; the router would only scroll.
+        <a class="skip-link" href="#main" rel="external">
+            "Skip to the content"
+        </a>
+    }
 }
 
 #[component]
@@ -50,6 +89,41 @@ fn Brand() -> impl IntoView {
             <span>"StreamlineHub"</span>
         </a>
     }
+}
+
+#[component]
+fn Footer() -> impl IntoView {
+    view! {
+        <footer class="footer">
+            <span>"StreamlineHub " {env!("CARGO_PKG_VERSION")}</span>
+            <span>"All times are in UTC"</span>
+        </footer>
+    }
+}
+
+/// For who may see what is live.
+#[component]
+fn LiveBadge() -> impl IntoView {
+    let sees_metrics = use_may(Permission::MetricsRead);
+    view! { <Transition>{move || sees_metrics.get().then(|| view! { <ConnectionBadge /> })}</Transition> }.into_any()
+}
+
+/// Why there is nothing but the profile.
+#[component]
+fn EnrolRemark() -> impl IntoView {
+    let me = use_me();
+    let must_enrol = move || me.get().and_then(Result::ok).is_some_and(|me| me.must_enrol);
+    let remark = move || {
+        must_enrol().then(|| {
+            view! {
+                <Remark>
+                    "Your role asks for a second factor. " <a href="/profile">"Set one up in your profile"</a>
+                    "; until then there is nothing else to see."
+                </Remark>
+            }
+        })
+    };
+    view! { <Transition>{remark}</Transition> }.into_any()
 }
 
 /// A menu that opens without JavaScript; with it, following a link closes it again.
@@ -74,25 +148,5 @@ fn NarrowNavigation() -> impl IntoView {
                 </nav>
             </details>
         </div>
-    }
-}
-
-#[component]
-fn Navigation() -> impl IntoView {
-    view! {
-        <ul class="nav-list">
-            <li>
-                <A href="/" exact=true>
-                    <Icon shape=Shape::Overview />
-                    "Overview"
-                </A>
-            </li>
-            <li>
-                <A href="/pipeline">
-                    <Icon shape=Shape::Pipeline />
-                    "Pipeline"
-                </A>
-            </li>
-        </ul>
     }
 }

@@ -10,6 +10,7 @@
 #![allow(unreachable_pub, reason = "the component macro makes the properties of every component public")]
 
 pub mod api;
+mod browser;
 mod charts;
 mod components;
 mod format;
@@ -19,30 +20,41 @@ mod pages;
 pub mod ports;
 pub mod problem;
 mod refresh;
+mod session;
+mod task;
+mod theme;
 
 use leptos::prelude::*;
 use leptos_meta::{HashedStylesheet, Link, Meta, MetaTags, Title, provide_meta_context};
 use leptos_router::{
     SsrMode,
-    components::{Route, Router, Routes},
+    components::{Outlet, ParentRoute, Route, Router, Routes},
     path,
 };
 
 use crate::{
     layout::Layout,
-    live::provide_live_feed,
-    pages::{not_found::NotFound, overview::OverviewPage, pipeline::PipelinePage},
+    pages::{
+        account::{invitation::InvitationPage, login::LoginPage, login_code::LoginCodePage, setup::SetupPage},
+        admin::{audit::AuditPage, roles::RolesPage, sessions::SessionsPage, users::UsersPage},
+        keys::KeysPage,
+        not_found::NotFound,
+        overview::OverviewPage,
+        pipeline::PipelinePage,
+        profile::ProfilePage,
+    },
 };
 
 /// The HTML document around the app. Only the server renders it.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
+    let theme = theme::current();
     view! {
         <!DOCTYPE html>
-        <html lang="en">
+        <html lang="en" data-theme=theme.attribute()>
             <head>
                 <meta charset="utf-8" />
                 <meta name="viewport" content="width=device-width, initial-scale=1" />
-                <meta name="color-scheme" content="light dark" />
+                <meta name="color-scheme" content=theme.color_scheme() />
                 <HashedStylesheet options=options.clone() id="streamlinehub" />
                 <AutoReload options=options.clone() />
                 <HydrationScripts options />
@@ -58,20 +70,48 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
 #[component]
 pub fn App() -> impl IntoView {
     provide_meta_context();
-    provide_live_feed();
     view! {
         <Title formatter=|page: String| if page.is_empty() { "StreamlineHub".to_owned() } else { format!("{page} · StreamlineHub") } />
         <Meta name="description" content="Event streams from Kafka, kept in an open lakehouse, shown live and over time." />
         <Link rel="icon" href="/favicon.svg" type_="image/svg+xml" />
         <Router>
-            <Layout>
-                <Routes fallback=NotFound>
-                    // Every page is complete in the HTML, so that it can be read with JavaScript off.
+            <Routes fallback=NotFoundPage>
+                // Every page is complete in the HTML, so that it can be read with JavaScript off.
+                <ParentRoute path=path!("") view=SignedInPages ssr=SsrMode::Async>
                     <Route path=path!("/") view=OverviewPage ssr=SsrMode::Async />
                     <Route path=path!("/pipeline") view=PipelinePage ssr=SsrMode::Async />
-                </Routes>
-            </Layout>
+                    <Route path=path!("/profile") view=ProfilePage ssr=SsrMode::Async />
+                    <Route path=path!("/keys") view=KeysPage ssr=SsrMode::Async />
+                    <Route path=path!("/admin/users") view=UsersPage ssr=SsrMode::Async />
+                    <Route path=path!("/admin/roles") view=RolesPage ssr=SsrMode::Async />
+                    <Route path=path!("/admin/sessions") view=SessionsPage ssr=SsrMode::Async />
+                    <Route path=path!("/admin/audit") view=AuditPage ssr=SsrMode::Async />
+                </ParentRoute>
+                <Route path=path!("/login") view=LoginPage ssr=SsrMode::Async />
+                <Route path=path!("/login/code") view=LoginCodePage ssr=SsrMode::Async />
+                <Route path=path!("/setup") view=SetupPage ssr=SsrMode::Async />
+                <Route path=path!("/invitation") view=InvitationPage ssr=SsrMode::Async />
+            </Routes>
         </Router>
+    }
+}
+
+/// The frame stays while the page in it changes.
+#[component]
+fn SignedInPages() -> impl IntoView {
+    view! {
+        <Layout>
+            <Outlet />
+        </Layout>
+    }
+}
+
+#[component]
+fn NotFoundPage() -> impl IntoView {
+    view! {
+        <Layout>
+            <NotFound />
+        </Layout>
     }
 }
 

@@ -5,16 +5,21 @@ use std::{
     time::Duration,
 };
 
-use futures_channel::{mpsc, oneshot};
+use futures_channel::mpsc;
 use futures_util::{
-    FutureExt, StreamExt,
-    future::{AbortHandle, Abortable, Either, select},
+    StreamExt,
+    future::{Either, select},
     stream,
 };
-use leptos::{ev, prelude::*, task::spawn_local};
-use model::{health::ReplayState, live::Live};
+use leptos::{ev, prelude::*};
+use model::{access::Permission, health::ReplayState, live::Live};
 
-use crate::{api, problem::Problem};
+use crate::{
+    api,
+    problem::Problem,
+    session::{self, SignedIn},
+    task::{run_while_here, sleep},
+};
 
 /// Nothing newer for this long, and the values on the screen are called stale.
 const STALE_AFTER: Duration = Duration::from_secs(5);
@@ -85,22 +90,24 @@ impl LiveFeed {
     }
 }
 
-/// Makes the feed available to all pages and, in the browser, keeps it connected.
-pub fn provide_live_feed() -> LiveFeed {
+/// Makes the feed available to all pages and, in the browser, keeps it connected. For who may not see it, it stays empty.
+pub fn provide_live_feed(me: SignedIn) -> LiveFeed {
+    let first = move |()| async move {
+        match me.await {
+            Ok(me) if me.may(Permission::MetricsRead) => api::get_live().await,
+            Ok(_) => Err(Problem::Forbidden(Permission::MetricsRead.description().to_owned())),
+            Err(problem) => Err(problem),
+        }
+    };
     let feed = LiveFeed {
-        first: Resource::new(|| (), |()| api::get_live()),
+        first: Resource::new(|| (), first),
         newest: RwSignal::new(None),
         connection: RwSignal::new(Connection::default()),
     };
     provide_context(feed);
-    let (abort, registration) = AbortHandle::new_pair();
-    on_cleanup(move || abort.abort());
-    let registration = StoredValue::new(Some(registration));
-    // Effects run in the browser only.
-    Effect::new(move || {
-        if let Some(registration) = registration.write_value().take() {
-            spawn_local(Abortable::new(stay_connected(feed), registration).map(drop));
-        }
+    run_while_here(move || {
+        let me = me.get()?.ok()?;
+        me.may(Permission::MetricsRead).then(|| stay_connected(feed))
     });
     feed
 }
@@ -114,10 +121,14 @@ async fn stay_connected(feed: LiveFeed) {
     feed.connection.set(Connection::Connecting);
     let mut failures = 0;
     loop {
-        if follow_one_socket(feed, &mut network).await {
-            failures = 0;
-        }
+        let arrived = follow_one_socket(feed, &mut network).await;
         feed.connection.set(Connection::Reconnecting);
+        if arrived {
+            failures = 0;
+        } else if api::get_me().await == Err(Problem::SignedOut) {
+            // The browser does not say why a socket was refused, so that was asked for.
+            session::leave();
+        }
         // Whatever the network does may be the moment at which it works again.
         select(pin!(sleep(retry_delay(failures, js_sys::Math::random()))), network.next()).await;
         failures += 1;
@@ -172,13 +183,6 @@ fn network_changes() -> mpsc::UnboundedReceiver<Network> {
     ];
     on_cleanup(move || handles.into_iter().for_each(WindowListenerHandle::remove));
     receiver
-}
-
-async fn sleep(duration: Duration) {
-    let (done, wait) = oneshot::channel();
-    set_timeout(move || _ = done.send(()), duration);
-    // An error would mean that the timer was dropped unfired, which ends the wait just as well.
-    _ = wait.await;
 }
 
 #[cfg(test)]

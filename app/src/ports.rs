@@ -1,8 +1,17 @@
 //! What the pages ask of the server, as traits. `server` provides them in the Leptos context; the browser never sees them.
 
 use async_trait::async_trait;
-use futures_util::stream::BoxStream;
-use model::{health::Health, live::Live, overview::Overview, pipeline::PipelineView, range::Range};
+use futures_util::{future::BoxFuture, stream::BoxStream};
+use model::{
+    access::{
+        ApiKeySummary, AuditFilter, AuditPage, Flash, Me, Permission, Role, SecondFactor, SessionSummary, UsersView,
+    },
+    health::Health,
+    live::Live,
+    overview::Overview,
+    pipeline::PipelineView,
+    range::Range,
+};
 
 /// Why an answer could not be given, in words for the person who asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +20,10 @@ pub enum Unavailable {
     Starting(String),
     /// It failed; the details are in the server's log.
     Failed(String),
+    /// Nobody is signed in, or no longer.
+    SignedOut,
+    /// The person who asks may not.
+    Forbidden(String),
 }
 
 /// The numbers behind the pages.
@@ -21,4 +34,30 @@ pub trait Dashboard: Send + Sync {
     async fn health(&self) -> Health;
     /// The newest live metrics at once, then each change, about once a second. A slow reader skips to the newest.
     fn live(&self) -> BoxStream<'static, Live>;
+}
+
+/// What the pages know of people, for the person who asks. What is changed goes through plain forms, which the server takes
+/// without the pages' help.
+#[async_trait]
+pub trait People: Send + Sync {
+    /// Refuses unless the person who asks may do this.
+    fn require(&self, permission: Permission) -> Result<(), Unavailable>;
+    async fn me(&self) -> Result<Me, Unavailable>;
+    /// Renews the tokens of the browser's session; answers the seconds until the new access token ends.
+    async fn renew(&self) -> Result<i64, Unavailable>;
+    /// What the last action has to say; the same request may ask more than once, the next one gets nothing.
+    fn flash(&self) -> Option<Flash>;
+    /// `system`, `light` or `dark`.
+    fn theme(&self) -> String;
+    async fn second_factor(&self) -> Result<SecondFactor, Unavailable>;
+    /// Sessions of the person who asks.
+    async fn own_sessions(&self) -> Result<Vec<SessionSummary>, Unavailable>;
+    async fn all_sessions(&self) -> Result<Vec<SessionSummary>, Unavailable>;
+    async fn users(&self) -> Result<UsersView, Unavailable>;
+    async fn roles(&self) -> Result<Vec<Role>, Unavailable>;
+    /// Keys of the person who asks; of everybody for those who manage users.
+    async fn api_keys(&self) -> Result<Vec<ApiKeySummary>, Unavailable>;
+    async fn audit(&self, filter: AuditFilter) -> Result<AuditPage, Unavailable>;
+    /// Comes to an end when the person who asks may do this no longer.
+    fn right_ends(&self, permission: Permission) -> BoxFuture<'static, ()>;
 }

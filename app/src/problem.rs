@@ -16,6 +16,10 @@ pub enum Problem {
     Starting(String),
     /// It failed on the server.
     Failed(String),
+    /// Nobody is signed in, or no longer. The page is loaded again, which leads to the login.
+    SignedOut,
+    /// The person who asks may not.
+    Forbidden(String),
     /// The server could not be reached at all.
     Unreachable,
 }
@@ -25,13 +29,16 @@ impl Problem {
         match self {
             Problem::Starting(_) => "Still starting",
             Problem::Failed(_) => "This could not be loaded",
+            Problem::SignedOut => "You are signed out",
+            Problem::Forbidden(_) => "This is not for you to see",
             Problem::Unreachable => "The server cannot be reached",
         }
     }
 
     pub fn into_detail(self) -> String {
         match self {
-            Problem::Starting(detail) | Problem::Failed(detail) => detail,
+            Problem::Starting(detail) | Problem::Failed(detail) | Problem::Forbidden(detail) => detail,
+            Problem::SignedOut => "Log in again to go on.".to_owned(),
             Problem::Unreachable => "Check the connection; the page asks again by itself.".to_owned(),
         }
     }
@@ -46,6 +53,8 @@ impl From<Unavailable> for Problem {
         match unavailable {
             Unavailable::Starting(detail) => Problem::Starting(detail),
             Unavailable::Failed(detail) => Problem::Failed(detail),
+            Unavailable::SignedOut => Problem::SignedOut,
+            Unavailable::Forbidden(detail) => Problem::Forbidden(detail),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use ipnet::IpNet;
 use model::topic::Topic;
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -19,6 +20,11 @@ pub struct Settings {
     pub address: String,
     pub port: u16,
     pub data_dir: PathBuf,
+    pub web: Web,
+    pub secrets: Secrets,
+    pub session: Session,
+    pub rate_limit: RateLimit,
+    pub demo: Demo,
     pub log: Log,
     pub delta_lake: DeltaLake,
     pub kafka: Kafka,
@@ -31,6 +37,50 @@ pub struct Settings {
     pub maintenance: Maintenance,
     pub replay: Replay,
     pub live: Live,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Web {
+    pub public_url: String,
+    pub tls_certificate: PathBuf,
+    pub tls_key: PathBuf,
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+impl Web {
+    /// Whether we speak TLS ourselves.
+    #[must_use]
+    pub fn has_tls(&self) -> bool {
+        self.tls_certificate != Path::new("")
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secrets {
+    pub path: PathBuf,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Session {
+    pub access_minutes: u8,
+    pub idle_hours: u16,
+    pub longest_days: u16,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    pub per_minute: u32,
+    pub login_per_minute: u32,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Demo {
+    pub administrator: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -151,6 +201,21 @@ impl Settings {
         if !settings.live.rate.is_finite() || !(0.0..=100_000.0).contains(&settings.live.rate) {
             bail!("live.rate must be between 0 and 100000 events per second, found {}", settings.live.rate);
         }
+        if !(1..=15).contains(&settings.session.access_minutes) {
+            bail!("session.access_minutes must be from 1 to 15, found {}", settings.session.access_minutes);
+        }
+        if settings.session.idle_hours == 0 || settings.session.longest_days == 0 {
+            bail!("session.idle_hours and session.longest_days must be above 0");
+        }
+        if settings.web.has_tls() != (settings.web.tls_key != Path::new("")) {
+            bail!("web.tls_certificate and web.tls_key belong together: set both or none");
+        }
+        let public = &settings.web.public_url;
+        if !public.is_empty()
+            && (!public.starts_with("http://") && !public.starts_with("https://") || public.ends_with('/'))
+        {
+            bail!("web.public_url must look like https://data.example.com, without a slash at the end; found {public}");
+        }
         Ok(settings)
     }
 
@@ -164,6 +229,23 @@ impl Settings {
     #[must_use]
     pub fn group_of(&self, topic: Topic) -> String {
         format!("{}.{}", self.kafka.group, topic.name())
+    }
+
+    /// How the program is reached from outside, when it listens on this port.
+    #[must_use]
+    pub fn public_url(&self, port: u16) -> String {
+        if !self.web.public_url.is_empty() {
+            return self.web.public_url.clone();
+        }
+        let scheme = if self.web.has_tls() { "https" } else { "http" };
+        let host = if self.address.contains(':') { format!("[{}]", self.address) } else { self.address.clone() };
+        format!("{scheme}://{host}:{port}")
+    }
+
+    /// The file of the program's own keys.
+    #[must_use]
+    pub fn secrets_path(&self) -> PathBuf {
+        if self.secrets.path == Path::new("") { self.data_dir.join("secrets/keys") } else { self.secrets.path.clone() }
     }
 
     /// The lake's root folder.
@@ -197,6 +279,10 @@ fn override_from(table: &mut Table, prefix: &str, variable: &dyn Fn(&str) -> Opt
             Value::Integer(_) => text.parse().map(Value::Integer).ok(),
             Value::Float(_) => text.parse().map(Value::Float).ok(),
             Value::Boolean(_) => text.parse().map(Value::Boolean).ok(),
+            Value::Array(_) => {
+                let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+                Some(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
+            }
             _ => Some(Value::String(text.clone())),
         };
         *value = replaced.with_context(|| format!("{name} is `{text}`, but a {} is expected", value.type_str()))?;
@@ -215,12 +301,14 @@ mod tests {
             "PORT" => Some("4000".to_owned()),
             "DELTA_LAKE_PATH" => Some("/tmp/elsewhere".to_owned()),
             "LIVE_RATE" => Some("0".to_owned()),
+            "WEB_TRUSTED_PROXIES" => Some("10.0.0.0/8, ::1/128".to_owned()),
             _ => None,
         };
         override_from(&mut table, "", &variable).expect("good values");
         let settings = Settings::from_table(table).expect("settings");
         assert_eq!((settings.port, settings.lake_path()), (4000, PathBuf::from("/tmp/elsewhere")));
         assert!(settings.live.rate.abs() < f64::EPSILON);
+        assert_eq!(settings.web.trusted_proxies.len(), 2);
         assert_eq!(Settings::defaults().lake_path(), PathBuf::from("data/lake"));
     }
 

@@ -8,8 +8,10 @@
 //! * [`metric`]: the metric catalogue: every number the product shows, defined once
 //! * [`query`]: questions to the catalogue and their answers
 //! * [`range`]: the time range of a view, as it stands in its URL
+//! * [`access`]: permissions, roles, and what the pages show of users and the audit log
 //! * [`overview`], [`pipeline`], [`live`], [`health`]: what the pages and the API answer
 
+pub mod access;
 pub mod event;
 pub mod health;
 pub mod live;

@@ -1,19 +1,22 @@
 //! The web process: pages, API and live streams over the lake, and the pipeline beside them.
 //!
 //! * [`startup`]: the wiring, and the order in which things come up and go down
-//! * [`routes`]: everything that HTTP offers; [`security`] and [`problem`] belong to it
+//! * [`routes`]: everything that HTTP offers; [`security`], [`problem`] and [`plain`] belong to it
+//! * [`access`]: who gets in, and what they may do
 //! * [`dashboard`]: answers the pages, with [`overview`], [`pipeline_view`], [`live`] and [`health`]
 //! * [`warehouse`]: the Gold tables in memory; [`delta`] reads the tables from the lake
 //! * [`probes`]: how the parts are looked at for [`health`]
 //! * [`store`]: what is kept in PostgreSQL
 //! * [`replay`]: loads the demo data once
 
+pub mod access;
 pub mod dashboard;
 pub mod delta;
 pub mod health;
 pub mod live;
 pub mod overview;
 pub mod pipeline_view;
+pub mod plain;
 pub mod probes;
 pub mod problem;
 pub mod replay;

@@ -5,7 +5,10 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Context, Result};
 use clap::Parser;
 use etl::settings::{Log, Settings};
-use server::startup::Application;
+use server::{
+    access::command::{self, Command},
+    startup::Application,
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -18,6 +21,9 @@ struct Arguments {
     /// Folder with the browser's half of the program, as the build leaves it.
     #[arg(long, env = "LEPTOS_SITE_ROOT", default_value = "target/site")]
     site: PathBuf,
+    /// Without a command the server runs.
+    #[command(subcommand)]
+    command: Option<Command>,
 }
 
 fn main() -> ExitCode {
@@ -41,13 +47,25 @@ fn report(error: &anyhow::Error) {
 fn start(arguments: Arguments) -> Result<()> {
     let settings = Settings::load()?;
     log_to_stderr(&settings.log)?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(settings, arguments.site))
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match arguments.command {
+        None => runtime.block_on(serve(settings, arguments.site)),
+        Some(command) => {
+            print(&runtime.block_on(command::run(command, &settings))?);
+            Ok(())
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the answer of a command belongs on the terminal")]
+fn print(answer: &str) {
+    println!("{answer}");
 }
 
 async fn serve(settings: Settings, site: PathBuf) -> Result<()> {
     let mut signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let application = Application::build(settings, site).await?;
-    tracing::info!("open http://{} in a browser", application.address());
+    tracing::info!("open {} in a browser", application.url());
     application
         .run_until(async move {
             next(&mut signals).await;

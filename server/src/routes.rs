@@ -2,7 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use app::{App, ports::Dashboard, shell};
+use app::{
+    App,
+    ports::{Dashboard, People},
+    shell,
+};
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, FromRef, Request, State},
@@ -25,7 +29,16 @@ use tower_http::{
     trace::TraceLayer,
 };
 
-use crate::{problem::Problem, security};
+use crate::{
+    access::{
+        forms,
+        guard::{Gate, guard},
+        people::Visit,
+        rest,
+    },
+    problem::Problem,
+    security,
+};
 
 /// A response that takes longer to begin is given up.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -36,6 +49,7 @@ const BODY_LIMIT: usize = 1 << 20;
 #[derive(Clone)]
 pub struct WebState {
     pub dashboard: Arc<dyn Dashboard>,
+    pub gate: Arc<Gate>,
     pub leptos: LeptosOptions,
 }
 
@@ -63,7 +77,11 @@ pub fn router(state: WebState) -> Router {
         .precompressed_br()
         .precompressed_gzip()
         .fallback(page_not_found.with_state(state.clone()));
-    Router::new()
+    let secure = state.gate.cookies.secure;
+    let gate = Arc::clone(&state.gate);
+    let routes = forms::forms().into_iter().chain(rest::routes());
+    let router = routes.fold(Router::new(), |router, (path, handler)| router.route(path, handler));
+    let router = router
         .route("/api/v1/health", get(health))
         .leptos_routes_with_context(&state, generate_route_list(App), page_context(&state), move || {
             shell(options.clone())
@@ -73,19 +91,24 @@ pub fn router(state: WebState) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .fallback_service(site)
         .with_state(state)
-        .layer(middleware::from_fn(security::refuse_foreign_sockets))
+        .layer(middleware::from_fn_with_state(gate, guard))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIME_LIMIT))
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(middleware::from_fn(security::add_headers))
-        .layer(TraceLayer::new_for_http())
+        // Without the query, in which a one-time token may be.
+        .layer(TraceLayer::new_for_http().make_span_with(|request: &Request| {
+            tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
+        }));
+    if secure { router.layer(middleware::from_fn(security::add_transport_security)) } else { router }
 }
 
 /// What pages and server functions find in their context.
 fn page_context(state: &WebState) -> impl Fn() + Clone + Send + Sync + 'static {
-    let dashboard = Arc::clone(&state.dashboard);
+    let (dashboard, gate) = (Arc::clone(&state.dashboard), Arc::clone(&state.gate));
     move || {
         provide_context(Arc::clone(&dashboard));
+        provide_context(Arc::new(Visit::of_request(&gate)) as Arc<dyn People>);
         security::protect_page();
     }
 }

@@ -1,17 +1,11 @@
-//! What protects the browser: the content security policy, the other security headers, and the check of where a socket
-//! comes from.
+//! What protects the browser: the content security policy, the other security headers, and whether a page of ours sent a
+//! request.
 
-use axum::{
-    extract::Request,
-    middleware::Next,
-    response::{IntoResponse, Response},
-};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::{extract::Request, middleware::Next, response::Response};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use leptos::{nonce::use_nonce, prelude::use_context};
 use leptos_axum::ResponseOptions;
 use url::Url;
-
-use crate::problem::Problem;
 
 /// For everything that is not a page: nothing in it may run or load anything.
 const POLICY_WITHOUT_PAGE: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
@@ -61,21 +55,20 @@ pub async fn add_headers(request: Request, next: Next) -> Response {
     response
 }
 
-/// Refuses a socket that a page of another origin opens: browsers let such pages do so, with the user's cookies.
-pub async fn refuse_foreign_sockets(request: Request, next: Next) -> Response {
-    if is_socket(request.headers()) && is_foreign(request.headers()) {
-        return Problem::new(StatusCode::FORBIDDEN, "A page of another origin may not open a socket here.")
-            .into_response();
-    }
-    next.run(request).await
+/// Over TLS: for two years browsers come over TLS only.
+pub async fn add_transport_security(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let two_years = HeaderValue::from_static("max-age=63072000; includeSubDomains");
+    response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, two_years);
+    response
 }
 
-fn is_socket(headers: &HeaderMap) -> bool {
+pub(crate) fn is_socket(headers: &HeaderMap) -> bool {
     headers.get(header::UPGRADE).is_some_and(|upgrade| upgrade.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// Whether a browser names an origin other than the host that it asks. Programs that are no browser name none.
-fn is_foreign(headers: &HeaderMap) -> bool {
+pub(crate) fn is_foreign(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return false };
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let authority = origin.to_str().ok().and_then(|origin| Url::parse(origin).ok()).and_then(|origin| {

@@ -1,17 +1,25 @@
 //! The wiring. HTTP comes up first, so that the health of the rest can be asked from the first moment; then the services,
 //! the store, the pipeline and the demo data. Everything goes down in the opposite order.
 
-use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, anyhow};
 use app::ports::Dashboard;
 use async_trait::async_trait;
+use axum::Router;
+use axum_server::{Handle, tls_rustls::RustlsConfig};
 use etl::{
     embedded::Services,
     lake::{Lake, schema},
     live::read_workers,
     pipeline::Pipeline,
-    settings::Settings,
+    settings::{Settings, Web},
 };
 use futures::{FutureExt as _, future::BoxFuture};
 use model::{
@@ -20,7 +28,6 @@ use model::{
 };
 use redis::aio::ConnectionManager;
 use tokio::{
-    net::TcpListener,
     sync::watch,
     task::{JoinHandle, JoinSet},
     time::timeout,
@@ -29,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
+    access::{Access, guard::Gate, limits::RateLimits, password, roles},
     dashboard::Parts,
     health::Part,
     live::Workers,
@@ -44,6 +52,9 @@ use crate::{
 const LOOK_FOR_COMMITS_EVERY: Duration = Duration::from_secs(1);
 /// Open requests get this long to end once we stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
+/// A connection that has not sent a whole request by then is closed.
+const SLOWEST_REQUEST: Duration = Duration::from_secs(30);
+const DEMO_ADMINISTRATOR: &str = "admin@example.com";
 
 /// The program, ready to run.
 pub struct Application {
@@ -60,9 +71,10 @@ impl Application {
     /// The address is taken or not ours.
     pub async fn build(settings: Settings, site_root: PathBuf) -> Result<Application> {
         let wanted = (settings.address.as_str(), settings.port);
-        let listener = TcpListener::bind(wanted).await.with_context(|| {
+        let listener = tokio::net::TcpListener::bind(wanted).await.with_context(|| {
             format!("cannot listen on {}:{}; PORT and ADDRESS choose another place", settings.address, settings.port)
         })?;
+        let listener = listener.into_std()?;
         let address = listener.local_addr()?;
         Ok(Application { settings: Arc::new(settings), site_root, listener, address })
     }
@@ -70,6 +82,11 @@ impl Application {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How a browser reaches it.
+    pub fn url(&self) -> String {
+        self.settings.public_url(self.address.port())
     }
 
     /// Runs until `shutdown`, then stops everything in order: no new requests, no new events, what is under way goes to
@@ -92,19 +109,29 @@ impl Application {
             }
         });
         let parts = Arc::new(Parts::default());
+        let gate = Arc::new(Gate::new(&self.settings.web, self.url()));
         let dashboard: Arc<dyn Dashboard> = Arc::clone(&parts) as Arc<_>;
-        let routes = router(WebState { dashboard, leptos: leptos_options(&self.site_root.to_string_lossy()) });
-        let server = axum::serve(self.listener, routes).with_graceful_shutdown(stop.clone().cancelled_owned());
-        let server = tokio::spawn(server.into_future());
+        let leptos = leptos_options(&self.site_root.to_string_lossy());
+        let routes = router(WebState { dashboard, gate: Arc::clone(&gate), leptos });
+        let serving = Handle::new();
+        let server = serve(self.listener, &self.settings.web, routes, serving.clone()).await?;
+        tokio::spawn({
+            let stop = stop.clone();
+            async move {
+                stop.cancelled().await;
+                serving.graceful_shutdown(Some(LAST_REQUESTS));
+            }
+        });
 
-        let mut backend = Backend::new(self.settings, parts);
+        let mut backend = Backend::new(self.settings, parts, gate);
         let outcome = backend.bring_up(&stop).await;
         match &outcome {
             Ok(()) => stop.cancelled().await,
             Err(_) => stop.cancel(),
         }
-        if timeout(LAST_REQUESTS, server).await.is_err() {
-            tracing::warn!("some requests did not end in time and are cut off");
+        // A little longer than they get: then whoever is left is cut off.
+        if timeout(LAST_REQUESTS + Duration::from_secs(1), server).await.is_err() {
+            tracing::warn!("some requests did not end in time");
         }
         backend.stop().await;
         signal.abort();
@@ -112,10 +139,36 @@ impl Application {
     }
 }
 
+/// Takes connections, over TLS if there is a certificate. Who sends its first request, or any header, too slowly is cut off.
+async fn serve(
+    listener: TcpListener,
+    web: &Web,
+    routes: Router,
+    serving: Handle<SocketAddr>,
+) -> Result<JoinHandle<std::io::Result<()>>> {
+    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
+    if !web.has_tls() {
+        let server = axum_server::from_tcp(listener)?.handle(serving).first_request_timeout(SLOWEST_REQUEST);
+        return Ok(tokio::spawn(server.serve(service)));
+    }
+    // Two crypto providers are linked into the process; TLS needs to be told which.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let tls = RustlsConfig::from_pem_chain_file(&web.tls_certificate, &web.tls_key).await.with_context(|| {
+        format!(
+            "the certificate {} and its key {} cannot be used",
+            web.tls_certificate.display(),
+            web.tls_key.display()
+        )
+    })?;
+    let server = axum_server::from_tcp_rustls(listener, tls)?.handle(serving).first_request_timeout(SLOWEST_REQUEST);
+    Ok(tokio::spawn(server.serve(service)))
+}
+
 /// Everything behind HTTP, as far as it is up.
 struct Backend {
     settings: Arc<Settings>,
     parts: Arc<Parts>,
+    gate: Arc<Gate>,
     services: Option<Services>,
     store: Option<Store>,
     pipeline: Option<Pipeline>,
@@ -128,10 +181,11 @@ struct Backend {
 }
 
 impl Backend {
-    fn new(settings: Arc<Settings>, parts: Arc<Parts>) -> Backend {
+    fn new(settings: Arc<Settings>, parts: Arc<Parts>, gate: Arc<Gate>) -> Backend {
         Backend {
             settings,
             parts,
+            gate,
             services: None,
             store: None,
             pipeline: None,
@@ -159,6 +213,7 @@ impl Backend {
         let (kafka, redis_url, database_url) =
             (services.kafka.clone(), services.redis_url.clone(), services.database_url.clone());
         let redis = probes::connect_redis(&redis_url).await?;
+        let limits = RateLimits::new(redis.clone());
         self.parts.health.watch(Part::Broker, probes::broker(kafka.clone()));
         self.parts.health.watch(Part::Redis, probes::redis(redis.clone()));
         let (live, until) = (Arc::clone(&self.parts.live), self.observers.clone());
@@ -169,6 +224,7 @@ impl Backend {
 
         let store = self.store.insert(Store::connect(&database_url).await?).clone();
         self.parts.health.watch(Part::Postgres, probes::postgres(store.clone()));
+        self.open_gate(&store, limits).await?;
         if stop.is_cancelled() {
             return Ok(());
         }
@@ -188,6 +244,33 @@ impl Backend {
             live_rate: self.settings.live.rate,
             progress: self.parts.replay.clone(),
         });
+        Ok(())
+    }
+
+    /// Lets people in, the first of whom needs a way.
+    async fn open_gate(&mut self, store: &Store, limits: RateLimits) -> Result<()> {
+        roles::write_built_in(store.pool()).await?;
+        let access = Arc::new(Access::new(store.pool().clone(), limits, &self.settings)?);
+        tokio::task::spawn_blocking(password::prepare).await?;
+        for task in [follow as fn(Arc<Access>, CancellationToken) -> BoxFuture<'static, ()>, keep_house] {
+            self.observing.spawn(task(Arc::clone(&access), self.observers.clone()));
+        }
+        if access.has_no_users().await? {
+            if self.settings.demo.administrator {
+                if let Some(password) = access.demo_administrator(DEMO_ADMINISTRATOR).await? {
+                    announce_once(&format!(
+                        "Log in as {DEMO_ADMINISTRATOR} with the password {password}\n(made for trying out; it is not shown again)"
+                    ));
+                }
+            } else {
+                let token = access.set_up_token().await?;
+                announce_once(&format!(
+                    "There are no users yet. Set up the first administrator (this link works once, for 48 hours):\n{}/setup?token={token}",
+                    self.gate.public_url
+                ));
+            }
+        }
+        self.gate.open(access);
         Ok(())
     }
 
@@ -243,6 +326,20 @@ impl Backend {
             services.stop().await;
         }
     }
+}
+
+fn follow(access: Arc<Access>, stop: CancellationToken) -> BoxFuture<'static, ()> {
+    async move { access.follow(stop).await }.boxed()
+}
+
+fn keep_house(access: Arc<Access>, stop: CancellationToken) -> BoxFuture<'static, ()> {
+    async move { access.keep_house(stop).await }.boxed()
+}
+
+/// For whoever sits at the terminal, and not for the log, where secrets do not belong.
+#[expect(clippy::print_stdout, reason = "a secret that is shown once belongs on the terminal")]
+fn announce_once(text: &str) {
+    println!("\n{text}\n");
 }
 
 /// Workers that publish in Redis.

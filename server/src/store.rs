@@ -82,6 +82,11 @@ impl Store {
         Ok(Store { pool })
     }
 
+    /// The connections, for what looks after its own tables.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
     /// Whether the database answers.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use model::{
     pipeline::PipelineView,
 };
 use server::{
+    access::{Access, audit::Actor, limits::RateLimits, sessions::Client},
     startup::Application,
     store::{ReplayStep, Store},
 };
@@ -32,10 +33,11 @@ fn settings(folder: &TempDir) -> Settings {
     settings
 }
 
-/// The status and the body of an answer.
-async fn get(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
+/// The status and the body of an answer; with an access token where one is needed.
+async fn get(address: SocketAddr, path: &str, token: &str) -> std::io::Result<(u16, String)> {
     let mut connection = TcpStream::connect(address).await?;
-    connection.write_all(format!("GET {path} HTTP/1.0\r\nhost: {address}\r\n\r\n").as_bytes()).await?;
+    let authorization = if token.is_empty() { String::new() } else { format!("authorization: Bearer {token}\r\n") };
+    connection.write_all(format!("GET {path} HTTP/1.0\r\nhost: {address}\r\n{authorization}\r\n").as_bytes()).await?;
     let mut answer = String::new();
     connection.read_to_string(&mut answer).await?;
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
@@ -44,16 +46,17 @@ async fn get(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> 
 }
 
 async fn health(address: SocketAddr) -> Health {
-    let (_, body) = get(address, "/api/v1/health").await.expect("health answers from the first moment");
+    let (_, body) = get(address, "/api/v1/health", "").await.expect("health answers from the first moment");
     serde_json::from_str(&body).expect("JSON")
 }
 
 /// Opens the socket of the live metrics and waits for what comes over it.
-async fn first_of_live_socket(address: SocketAddr) -> TcpStream {
+async fn first_of_live_socket(address: SocketAddr, token: &str) -> TcpStream {
     let mut socket = TcpStream::connect(address).await.expect("a connection");
     let handshake = format!(
         "GET /api/ui/live HTTP/1.1\r\nhost: {address}\r\norigin: http://{address}\r\nconnection: Upgrade\r\n\
-         upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+         upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         authorization: Bearer {token}\r\n\r\n"
     );
     socket.write_all(handshake.as_bytes()).await.expect("a request");
     let mut received = Vec::new();
@@ -68,10 +71,23 @@ async fn first_of_live_socket(address: SocketAddr) -> TcpStream {
 }
 
 /// Rows of the events' Gold table, as the pipeline page shows them.
-async fn events_in_gold(address: SocketAddr) -> u64 {
-    let (_, body) = get(address, "/api/ui/pipeline").await.expect("an answer");
+async fn events_in_gold(address: SocketAddr, token: &str) -> u64 {
+    let (_, body) = get(address, "/api/ui/pipeline", token).await.expect("an answer");
     let view: PipelineView = serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"));
     view.tables.iter().find(|table| table.name == "events_hourly").map_or(0, |table| table.rows)
+}
+
+/// The access token of a new user, made from outside as the commands do it.
+async fn access_token(settings: &Settings) -> String {
+    let services = Services::database(settings).await.expect("the running database");
+    let store = Store::connect(&services.database_url).await.expect("an answer");
+    let access = Access::new(store.pool().clone(), RateLimits::none(), settings).expect("the file of keys");
+    let client = Client { address: "192.0.2.1".parse().expect("an address"), user_agent: String::new() };
+    let link = access.create_user("Ann", "ann@example.com", "admin", None, &Actor::default()).await.expect("a user");
+    let tokens = access.accept(&link, "purple elephants paint fences", &client).await.expect("a password");
+    store.close().await;
+    services.stop().await;
+    tokens.expect("no second factor").access
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,18 +113,19 @@ async fn it_starts_serves_and_stops() {
         ready.components.iter().find(|component| component.name == "broker").and_then(|broker| broker.detail.clone());
     let broker = broker.expect("the broker's address");
 
+    let token = access_token(&settings(&folder)).await;
     tokio::task::spawn_blocking(move || generate::run(&broker, 1000.0, 50, 1, &CancellationToken::new()))
         .await
         .expect("a thread")
         .expect("Kafka takes events");
     let begun = Instant::now();
-    while events_in_gold(address).await == 0 {
+    while events_in_gold(address, &token).await == 0 {
         assert!(begun.elapsed() < PATIENCE, "the events did not reach Gold");
         sleep(Duration::from_millis(100)).await;
     }
 
     // A browser that stays does not hold up the end.
-    let _watching = first_of_live_socket(address).await;
+    let _watching = first_of_live_socket(address, &token).await;
     stop.send(()).expect("it is running");
     running.await.expect("no panic").expect("a clean stop");
     assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");

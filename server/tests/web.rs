@@ -7,8 +7,10 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, Response, StatusCode, header},
 };
+use etl::settings::Settings;
 use model::health::{Health, Status};
 use server::{
+    access::guard::Gate,
     dashboard::Parts,
     health::Part,
     routes::{WebState, leptos_options, router},
@@ -28,7 +30,9 @@ fn web() -> Web {
     std::fs::write(site.path().join("pkg/streamlinehub.css"), "body {}").expect("a file");
     let parts = Arc::new(Parts::default());
     let leptos = leptos_options(&site.path().to_string_lossy());
-    Web { router: router(WebState { dashboard: Arc::clone(&parts) as Arc<_>, leptos }), parts, _site: site }
+    let gate = Arc::new(Gate::new(&Settings::defaults().web, "http://localhost:3000".to_owned()));
+    let dashboard = Arc::clone(&parts) as Arc<_>;
+    Web { router: router(WebState { dashboard, gate, leptos }), parts, _site: site }
 }
 
 impl Web {
@@ -66,8 +70,8 @@ async fn health_answers_from_the_first_moment() {
 #[tokio::test]
 async fn a_page_is_rendered_with_a_policy_that_names_its_own_nonce() {
     let web = web();
-    let page = web.get("/").await;
-    assert_eq!(page.status(), StatusCode::OK);
+    let page = web.get("/nothing").await;
+    assert_eq!(page.status(), StatusCode::NOT_FOUND);
     let policy = header_of(&page, "content-security-policy").to_owned();
     assert!(policy.contains("'wasm-unsafe-eval'") && policy.contains("frame-ancestors 'none'"), "{policy}");
     assert!(!policy.contains("'unsafe-eval'") && !policy.contains("http"), "{policy}");
@@ -80,8 +84,19 @@ async fn a_page_is_rendered_with_a_policy_that_names_its_own_nonce() {
     for script in inline {
         assert!(script.contains(&format!("nonce=\"{nonce}\"")), "a script without the nonce: {script}");
     }
-    let again = web.get("/").await;
+    let again = web.get("/nothing").await;
     assert!(!header_of(&again, "content-security-policy").contains(&nonce), "a nonce is used once");
+}
+
+#[tokio::test]
+async fn until_accounts_are_there_nobody_is_let_in() {
+    let web = web();
+    for path in ["/", "/pipeline", "/login", "/api/ui/overview?range=1", "/api/ui/live-now", "/api/v1/auth/me"] {
+        let response = web.get(path).await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert_eq!(header_of(&response, "retry-after"), "2", "{path}");
+    }
+    assert_eq!(header_of(&web.get("/").await, "refresh"), "2", "a browser asks again by itself");
 }
 
 #[tokio::test]

@@ -11,6 +11,13 @@ pub enum Shape {
     Info,
     Warning,
     Empty,
+    Person,
+    People,
+    Shield,
+    Device,
+    Log,
+    Key,
+    Done,
 }
 
 /// Decoration only: the text beside it says what it means.
@@ -24,6 +31,15 @@ pub fn Icon(shape: Shape) -> impl IntoView {
         Shape::Info => "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM12 11v5M12 8h.01",
         Shape::Warning => "M12 4 2.5 20h19zM12 10v4M12 17h.01",
         Shape::Empty => "M4 13l3-8h10l3 8v6H4zM4 13h5l1.5 3h3L15 13h5",
+        Shape::Person => "M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM4 21c0-4 3.5-6 8-6s8 2 8 6",
+        Shape::People => {
+            "M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7zM2 20c0-3.5 3-5.5 7-5.5s7 2 7 5.5M16 4.5a3.5 3.5 0 0 1 0 6.5M22 20c0-2.5-1.5-4.3-4-5"
+        }
+        Shape::Shield => "M12 3l8 3v5c0 5-3.5 8.5-8 10-4.5-1.5-8-5-8-10V6zM8.5 12l2.5 2.5 4.5-5",
+        Shape::Device => "M3 5h18v11H3zM9 20h6M12 16v4",
+        Shape::Log => "M6 3h9l4 4v14H6zM9 11h7M9 15h7M9 7h3",
+        Shape::Key => "M8 15a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM12 11h9v4M17 11v3",
+        Shape::Done => "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM8 12l3 3 5-6",
     };
     view! {
         <svg class="icon" viewBox="0 0 24 24" width="20" height="20" aria-hidden="true" focusable="false">

@@ -1,19 +1,35 @@
 //! The parts that pages are made of.
 
+pub mod answered;
+pub mod api_keys;
+pub mod audit_filter;
+pub mod audit_table;
 pub mod bars;
 pub mod connection;
+pub mod copy;
 pub mod dead_letters;
+pub mod flash;
 pub mod flow;
 pub mod health;
 pub mod icon;
 pub mod kpi;
 pub mod lake;
 pub mod live_strip;
+pub mod navigation;
 pub mod notice;
+pub mod password;
+pub mod permission_boxes;
 pub mod products;
 pub mod range_picker;
 pub mod replay;
+pub mod role_forms;
+pub mod roles;
+pub mod second_factor;
+pub mod sessions;
 pub mod skeleton;
 pub mod sortable;
 pub mod sparkline;
+pub mod theme_choice;
 pub mod topics;
+pub mod user_menu;
+pub mod users;

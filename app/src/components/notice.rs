@@ -35,12 +35,27 @@ pub fn ProblemNotice(problem: Problem, #[prop(into)] href: String, retry: impl F
         event.prevent_default();
         retry();
     };
+    let action = match problem {
+        // Asking again does not help who may not ask.
+        Problem::Forbidden(_) => ().into_any(),
+        // A page that is loaded anew leads to the login and back.
+        Problem::SignedOut => view! {
+            <a class="button" href=href rel="external">
+                "Log in"
+            </a>
+        }
+        .into_any(),
+        Problem::Starting(_) | Problem::Failed(_) | Problem::Unreachable => view! {
+            <a class="button" href=href on:click=retry>
+                "Try again"
+            </a>
+        }
+        .into_any(),
+    };
     view! {
         <div role="alert">
             <Notice title=problem.title() detail=problem.into_detail() shape>
-                <a class="button" href=href on:click=retry>
-                    "Try again"
-                </a>
+                {action}
             </Notice>
         </div>
     }

@@ -30,6 +30,7 @@ use crate::{
     live::use_live_feed,
     problem::Problem,
     refresh::refresh_every,
+    session::leave_when_signed_out,
 };
 
 /// While the demo data stream in, or the server is coming up, totals change quickly.
@@ -121,6 +122,7 @@ fn Report(range: Memo<Parsed>, answer: Resource<Answer>) -> impl IntoView {
     });
     // Another range was chosen and its numbers are on their way.
     let pending = move || known.read().range != range.get().ok() && face.get() == Face::Numbers;
+    leave_when_signed_out(move || known.read().problem.clone());
     let troubled = Memo::new(move |_| known.read().problem.is_some());
     let refetch = move || answer.refetch();
     refresh_every(move || if feed.is_replaying() || troubled.get() { BUSY } else { CALM }, refetch);

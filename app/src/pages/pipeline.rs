@@ -21,6 +21,7 @@ use crate::{
     live::use_live_feed,
     problem::Problem,
     refresh::refresh_every,
+    session::leave_when_signed_out,
 };
 
 const PERIOD: Duration = Duration::from_secs(5);
@@ -77,6 +78,7 @@ fn Stored(answer: Resource<Result<PipelineView, Problem>>) -> impl IntoView {
     let known = Memo::new(move |previous| Known::after(previous, answer.get()));
     let there = Memo::new(move |_| known.read().value.is_some());
     let problem = Memo::new(move |_| known.read().problem.clone());
+    leave_when_signed_out(move || problem.get());
     let stored = Signal::derive(move || known.get().value.unwrap_or_default());
     let retry = move || answer.refetch();
     move || match (there.get(), problem.get()) {

@@ -92,6 +92,38 @@ impl Services {
         Ok(())
     }
 
+    /// The database alone, for commands: the one that the settings name, the embedded one of a program that runs on the
+    /// same data, or one that is started now.
+    ///
+    /// # Errors
+    /// As for [`Services::start`].
+    pub fn database(settings: &Settings) -> BoxFuture<'_, Result<Services>> {
+        async move {
+            let mut services = Services {
+                kafka: String::new(),
+                redis_url: String::new(),
+                database_url: settings.database.url.clone(),
+                broker: None,
+                children: Vec::new(),
+            };
+            if services.database_url.is_empty() {
+                let data_dir = settings.data_dir.canonicalize().with_context(|| {
+                    format!("there is no folder {}; run this where the server runs", settings.data_dir.display())
+                })?;
+                let folder = data_dir.join("postgres");
+                if let Some(url) = postgres::running(&folder).await {
+                    services.database_url = url;
+                } else {
+                    let (url, child) = postgres::start(&folder).await.context("the embedded PostgreSQL")?;
+                    services.database_url = url;
+                    services.children.push(child);
+                }
+            }
+            Ok(services)
+        }
+        .boxed()
+    }
+
     /// Stops what was started, the last first.
     pub fn stop(mut self) -> BoxFuture<'static, ()> {
         async move {

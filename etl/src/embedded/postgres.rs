@@ -51,7 +51,7 @@ pub(super) async fn start(folder: &Path) -> Result<(String, Child)> {
     let password = std::fs::read_to_string(&password_file)
         .with_context(|| format!("{} holds the database's password and cannot be read", password_file.display()))?;
     let port = free_port()?;
-    let url = format!("postgres://{DATABASE}:{}@127.0.0.1:{port}/postgres", password.trim());
+    let url = url(password.trim(), port);
     let child = Child::start(Program {
         name: "postgres",
         path,
@@ -65,6 +65,20 @@ pub(super) async fn start(folder: &Path) -> Result<(String, Child)> {
     })
     .await?;
     Ok((url, child))
+}
+
+/// The URL of the database that runs already on this folder.
+pub(super) async fn running(folder: &Path) -> Option<String> {
+    let folder = std::fs::read_to_string(folder.join("location")).map_or_else(|_| folder.to_owned(), PathBuf::from);
+    // The fourth line of the file is the port (PostgreSQL's miscadmin.h); the file is there while the server runs.
+    let notes = std::fs::read_to_string(folder.join("cluster/postmaster.pid")).ok()?;
+    let port: u16 = notes.lines().nth(3)?.trim().parse().ok()?;
+    let password = std::fs::read_to_string(folder.join("password")).ok()?;
+    answers(port).await.then(|| url(password.trim(), port))
+}
+
+fn url(password: &str, port: u16) -> String {
+    format!("postgres://{DATABASE}:{password}@127.0.0.1:{port}/postgres")
 }
 
 fn arguments(cluster: &Path, port: u16) -> Vec<String> {

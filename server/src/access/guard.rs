@@ -1,0 +1,366 @@
+//! Stands before every route: where a request comes from, who sends it, and whether they may.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{Arc, OnceLock},
+};
+
+use axum::{
+    Json,
+    extract::{ConnectInfo, MatchedPath, Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use chrono::Utc;
+use etl::settings::Web;
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use ipnet::IpNet;
+use url::form_urlencoded;
+use uuid::Uuid;
+
+use super::{
+    Access, Credential, Denied, Standing, api_key_credential, api_keys,
+    audit::{Actor, Deed},
+    cookies::{Cookies, Name},
+    rules::{self, Kind, Rule},
+    sessions::{Client, Tokens},
+    token::{self, Audience},
+};
+use crate::{plain, problem::Problem, security};
+
+/// What the guard works with. Accounts are there once the database is.
+pub struct Gate {
+    access: OnceLock<Arc<Access>>,
+    pub cookies: Cookies,
+    /// `https://host`: how links begin that are handed out.
+    pub public_url: String,
+    trusted_proxies: Vec<IpNet>,
+}
+
+impl Gate {
+    pub fn new(web: &Web, public_url: String) -> Gate {
+        Gate {
+            access: OnceLock::new(),
+            cookies: Cookies { secure: public_url.starts_with("https://") },
+            public_url,
+            trusted_proxies: web.trusted_proxies.clone(),
+        }
+    }
+
+    /// From now on people are let in. Only the first call counts.
+    pub fn open(&self, access: Arc<Access>) {
+        _ = self.access.set(access);
+    }
+
+    pub fn access(&self) -> Option<&Arc<Access>> {
+        self.access.get()
+    }
+
+    /// Where a request comes from. What proxies say is believed only of those that are trusted: the last address in
+    /// `X-Forwarded-For` that is not one of theirs.
+    fn address(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> IpAddr {
+        let trusted = |address: &IpAddr| self.trusted_proxies.iter().any(|net| net.contains(address));
+        let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).to_canonical();
+        if !trusted(&peer) {
+            return peer;
+        }
+        let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+        let mut chain: Vec<&str> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
+        let mut nearest = peer;
+        while let Some(hop) = chain.pop() {
+            let Ok(address) = hop.parse::<IpAddr>() else { break };
+            nearest = address.to_canonical();
+            if !trusted(&nearest) {
+                break;
+            }
+        }
+        nearest
+    }
+}
+
+/// Who sends a request.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    pub standing: Arc<Standing>,
+    pub credential: Credential,
+    /// When the access token ends, in seconds since 1970; an API key has none.
+    pub access_until: Option<i64>,
+}
+
+impl Identity {
+    pub fn session(&self) -> Option<Uuid> {
+        match self.credential {
+            Credential::Session(id) => Some(id),
+            Credential::ApiKey(_) => None,
+        }
+    }
+}
+
+/// What a request brought to show who sends it.
+enum Shown {
+    Nothing,
+    Bearer(String),
+    Cookie(String),
+}
+
+/// The middleware. Behind it a request has a [`Client`], and an [`Identity`] if it has a sender.
+pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    let client = Client {
+        address: gate.address(peer, request.headers()),
+        user_agent: text(request.headers(), header::USER_AGENT).unwrap_or_default().to_owned(),
+    };
+    request.extensions_mut().insert(client.clone());
+    let Some(path) = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned()) else {
+        // A file, or nothing at all. The page that says so shows who is signed in.
+        return not_a_route(&gate, request, next).await;
+    };
+    let kind = rules::kind(&path);
+    let Some(rule) = rules::rule(&path) else {
+        tracing::error!(path, "this route declares no permission and is refused");
+        return refusal(kind, StatusCode::FORBIDDEN, "Nobody may use this.");
+    };
+    let shown = shown(&gate, request.headers());
+    if let Some(refused) = foreign(&request, &shown, kind) {
+        return refused;
+    }
+    let Some(access) = gate.access().cloned() else {
+        return match rule {
+            Rule::Open if kind == Kind::Rest => next.run(request).await,
+            _ => starting(kind),
+        };
+    };
+    let mut renewed = None;
+    let identity = match identify(&access, &shown).await {
+        Ok(Some(identity)) => Some(identity),
+        Ok(None) if kind == Kind::Page && rule != Rule::Open => {
+            match renew(&gate, &access, request.headers(), &client).await {
+                Ok(found) => found.map(|(identity, tokens)| {
+                    renewed = Some(tokens);
+                    identity
+                }),
+                Err(denied) => return failed(kind, &denied),
+            }
+        }
+        Ok(None) => None,
+        Err(denied) => return failed(kind, &denied),
+    };
+    if let Some(limited) = limited(&access, identity.as_ref(), &client, kind).await {
+        return limited;
+    }
+    let allowed = match (rule, &identity) {
+        (Rule::Open, _) | (Rule::SignedIn, Some(_)) => true,
+        (_, None) => return signed_out(&gate, kind, request.uri(), request.headers()),
+        (Rule::Needs(permission), Some(identity)) => identity.standing.may(permission),
+    };
+    if let Some(identity) = &identity {
+        request.extensions_mut().insert(identity.clone());
+    }
+    let reads = request.method().is_safe();
+    let mut response = if allowed {
+        next.run(request).await
+    } else {
+        let identity = identity.expect("who is nobody was sent away before");
+        let actor = identity.standing.actor(&client.address.to_string());
+        let deed = Deed::refused("access", &path, "");
+        if let Err(denied) = access.note(&actor, &deed).await {
+            return failed(kind, &denied);
+        }
+        if kind == Kind::Page && reads && identity.standing.must_enrol {
+            plain::see_other("/profile")
+        } else if kind == Kind::Page && reads {
+            // The page says itself that it is not for this person, with the way to others around it.
+            let mut page = next.run(request).await;
+            *page.status_mut() = StatusCode::FORBIDDEN;
+            page
+        } else {
+            refusal(kind, StatusCode::FORBIDDEN, "You may not do this.")
+        }
+    };
+    let headers = response.headers_mut();
+    for cookie in renewed.iter().flat_map(|tokens| gate.cookies.session(tokens)) {
+        headers.append(header::SET_COOKIE, cookie);
+    }
+    // What is for one person is kept nowhere.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn not_a_route(gate: &Gate, mut request: Request, next: Next) -> Response {
+    if let Some(access) = gate.access()
+        && let Ok(Some(identity)) = identify(access, &shown(gate, request.headers())).await
+    {
+        request.extensions_mut().insert(identity);
+    }
+    next.run(request).await
+}
+
+fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// What comes with the request itself counts before cookies, which browsers add by themselves.
+fn shown(gate: &Gate, headers: &HeaderMap) -> Shown {
+    if let Some(authorization) = headers.get(header::AUTHORIZATION) {
+        let bearer = authorization.to_str().ok().and_then(|value| {
+            let (scheme, token) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+        });
+        return Shown::Bearer(bearer.unwrap_or_default());
+    }
+    gate.cookies.get(headers, Name::Access).map_or(Shown::Nothing, Shown::Cookie)
+}
+
+/// Browsers add cookies to whatever any page makes them send. What changes something, and sockets, must come from a page of
+/// ours: browsers say so in `Sec-Fetch-Site` or `Origin`. Programs show who they are without cookies.
+fn foreign(request: &Request, shown: &Shown, kind: Kind) -> Option<Response> {
+    let headers = request.headers();
+    if request.method().is_safe() && !security::is_socket(headers) {
+        return None;
+    }
+    let ours = match (text(headers, header::HeaderName::from_static("sec-fetch-site")), headers.get(header::ORIGIN)) {
+        (Some(site), _) if site != "same-origin" && site != "none" => false,
+        (_, Some(_)) => !security::is_foreign(headers),
+        (Some(_), None) => true,
+        // No browser of today: without cookies there is nothing to take advantage of.
+        (None, None) => matches!(shown, Shown::Bearer(_)) || !headers.contains_key(header::COOKIE),
+    };
+    (!ours).then(|| {
+        refusal(
+            kind,
+            StatusCode::FORBIDDEN,
+            "This did not come from a page of this site: its header Origin is another, or missing.",
+        )
+    })
+}
+
+async fn identify(access: &Access, shown: &Shown) -> Result<Option<Identity>, Denied> {
+    let (token, is_bearer) = match shown {
+        Shown::Nothing => return Ok(None),
+        Shown::Bearer(token) => (token, true),
+        Shown::Cookie(token) => (token, false),
+    };
+    if is_bearer && token.starts_with(api_keys::PREFIX) {
+        let credential = api_key_credential(token);
+        let standing = access.standing(&credential).await?;
+        return Ok(standing.map(|standing| Identity { standing, credential, access_until: None }));
+    }
+    let Some(claims) = token::verify(&access.keys, Audience::Access, token) else { return Ok(None) };
+    let credential = Credential::Session(claims.sid);
+    let standing = access.standing(&credential).await?.filter(|standing| standing.user == claims.sub);
+    Ok(standing.map(|standing| Identity { standing, credential, access_until: Some(claims.exp) }))
+}
+
+/// Somebody opens a page after their access token has ended: the refresh token gives them new ones. Pages only: what a
+/// page asks in parallel would use it twice.
+async fn renew(
+    gate: &Gate,
+    access: &Access,
+    headers: &HeaderMap,
+    client: &Client,
+) -> Result<Option<(Identity, Tokens)>, Denied> {
+    if headers.contains_key(header::AUTHORIZATION) {
+        return Ok(None);
+    }
+    let Some(refresh) = gate.cookies.get(headers, Name::Refresh) else { return Ok(None) };
+    let Some(tokens) = access.renew(&refresh, client).await? else { return Ok(None) };
+    let credential = Credential::Session(tokens.session);
+    let Some(standing) = access.standing(&credential).await? else { return Ok(None) };
+    let access_until = Some(Utc::now().timestamp() + tokens.access_seconds);
+    Ok(Some((Identity { standing, credential, access_until }, tokens)))
+}
+
+async fn limited(access: &Access, identity: Option<&Identity>, client: &Client, kind: Kind) -> Option<Response> {
+    let caller = match identity {
+        Some(identity) => format!("user:{}", identity.standing.user),
+        None => format!("address:{}", client.address),
+    };
+    let seconds = access.too_many(&caller, access.rates.requests).await?;
+    let mut response = refusal(kind, StatusCode::TOO_MANY_REQUESTS, "Too many requests. Wait a moment.");
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    Some(response)
+}
+
+/// Nobody is signed in: people are led to the login and back, programs are told.
+fn signed_out(gate: &Gate, kind: Kind, uri: &Uri, headers: &HeaderMap) -> Response {
+    match kind {
+        Kind::Page => {
+            let wanted = uri.path_and_query().map_or("/", |path| path.as_str());
+            let next: String = form_urlencoded::byte_serialize(wanted.as_bytes()).collect();
+            let mut response =
+                plain::see_other(if wanted == "/" { "/login".to_owned() } else { format!("/login?next={next}") });
+            // A refresh token that is not good any more would be tried at every page.
+            if gate.cookies.get(headers, Name::Refresh).is_some() {
+                for cookie in gate.cookies.no_session() {
+                    response.headers_mut().append(header::SET_COOKIE, cookie);
+                }
+            }
+            response
+        }
+        Kind::Function | Kind::Rest => {
+            refusal(kind, StatusCode::UNAUTHORIZED, "Log in, or send a token that is still good.")
+        }
+    }
+}
+
+fn starting(kind: Kind) -> Response {
+    let mut response =
+        refusal(kind, StatusCode::SERVICE_UNAVAILABLE, "The server is starting. This page comes by itself.");
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+    if kind == Kind::Page {
+        response.headers_mut().insert("refresh", HeaderValue::from_static("2"));
+    }
+    response
+}
+
+/// The database does not answer.
+pub(crate) fn failed(kind: Kind, denied: &Denied) -> Response {
+    if let Denied::Internal(error) = denied {
+        tracing::error!("a request cannot be judged: {error:#}");
+    }
+    refusal(kind, StatusCode::SERVICE_UNAVAILABLE, "Accounts cannot be read right now. Try again in a moment.")
+}
+
+/// A refusal in the form that the caller understands.
+pub(crate) fn refusal(kind: Kind, status: StatusCode, why: &str) -> Response {
+    let mut response = match kind {
+        Kind::Page => plain::page(status, why),
+        Kind::Function => {
+            let problem = match status {
+                StatusCode::UNAUTHORIZED => app::problem::Problem::SignedOut,
+                StatusCode::FORBIDDEN => app::problem::Problem::Forbidden(why.to_owned()),
+                StatusCode::SERVICE_UNAVAILABLE => app::problem::Problem::Starting(why.to_owned()),
+                _ => app::problem::Problem::Failed(why.to_owned()),
+            };
+            (status, Json(problem)).into_response()
+        }
+        Kind::Rest => Problem::new(status, why).into_response(),
+    };
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// Who does something, for handlers behind the guard.
+pub(crate) fn actor_of(identity: &Identity, client: &Client) -> Actor {
+    identity.standing.actor(&client.address.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_trusted_proxies_are_believed() {
+        let web = Web { trusted_proxies: vec!["10.0.0.0/8".parse().expect("a net")], ..Web::default() };
+        let gate = Gate::new(&web, "http://localhost".to_owned());
+        let mut headers = HeaderMap::new();
+        headers.append("x-forwarded-for", HeaderValue::from_static("1.1.1.1, 203.0.113.7"));
+        headers.append("x-forwarded-for", HeaderValue::from_static("10.1.1.1"));
+        let address = |peer: &str| gate.address(Some(peer.parse().expect("an address")), &headers).to_string();
+        assert_eq!(address("198.51.100.1"), "198.51.100.1", "anybody can send the header");
+        assert_eq!(address("10.0.0.1"), "203.0.113.7", "what the client itself wrote is not believed");
+        assert_eq!(address("::ffff:10.0.0.1"), "203.0.113.7");
+    }
+}

@@ -1,0 +1,361 @@
+//! Who gets in, and what they may do.
+//!
+//! * [`keys`]: the program's own secrets; [`token`], [`password`] and [`second_factor`] build on them
+//! * [`sessions`]: logins, and the sessions that come of them; [`throttle`] and [`limits`] bound how often is tried
+//! * [`users`], [`roles`], [`api_keys`]: what administrators and users change
+//! * [`audit`]: what happened
+//! * [`guard`]: stands before every route; [`rules`] says what each one needs
+//! * [`forms`], [`rest`] and [`people`]: how browsers, programs and pages come to all this
+//!
+//! Every request is judged by the rights that its caller has now: [`Access::standing`] reads them from PostgreSQL and keeps
+//! them for seconds; whatever changes them is announced to every web process, by the database itself.
+
+pub mod api_keys;
+pub mod audit;
+pub mod command;
+pub mod cookies;
+pub mod forms;
+pub mod guard;
+pub mod keys;
+pub mod limits;
+pub mod password;
+pub mod people;
+pub mod rest;
+pub mod roles;
+pub mod rules;
+pub mod second_factor;
+pub mod sessions;
+pub mod throttle;
+pub mod token;
+pub mod users;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use chrono::{DateTime, TimeDelta, Utc};
+use etl::settings::Settings;
+use model::access::Permission;
+use moka::sync::Cache;
+use sqlx::{PgPool, postgres::PgListener};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use self::{
+    audit::{Actor, Deed},
+    keys::{KeyRing, token_hash},
+    limits::{Rate, RateLimits},
+};
+
+/// Rights are read anew after this long, even if no announcement reached us.
+const KEPT_FOR: Duration = Duration::from_secs(10);
+/// So many callers' rights are kept.
+const KEPT: u64 = 10_000;
+/// The channel of the database's announcements.
+const CHANNEL: &str = "streamlinehub_access";
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Denied {
+    /// What was asked for makes no sense; the text tells the person what to do.
+    #[error("{0}")]
+    Invalid(String),
+    /// The person may not.
+    #[error("{0}")]
+    Forbidden(String),
+    /// Too often; again after so many seconds.
+    #[error("Too many attempts. Try again in {0} seconds.")]
+    TooMany(i64),
+    /// The details are for the log.
+    #[error("Something went wrong on the server; its log says what.")]
+    Internal(#[from] anyhow::Error),
+}
+
+impl From<sqlx::Error> for Denied {
+    fn from(error: sqlx::Error) -> Denied {
+        Denied::Internal(error.into())
+    }
+}
+
+pub(crate) fn invalid<T>(text: impl Into<String>) -> Result<T, Denied> {
+    Err(Denied::Invalid(text.into()))
+}
+
+/// How a caller is known.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Credential {
+    Session(Uuid),
+    /// The hash of an API key.
+    ApiKey(Vec<u8>),
+}
+
+/// A caller, and what they may do now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub user: Uuid,
+    pub email: String,
+    pub name: String,
+    pub role: String,
+    /// Empty while [`Standing::must_enrol`] is set.
+    pub permissions: Vec<Permission>,
+    pub second_factor: bool,
+    /// The role asks for a second factor and there is none yet.
+    pub must_enrol: bool,
+    /// For an API key its name.
+    pub api_key: Option<String>,
+    /// When the session or the key ends at the latest.
+    pub ends: DateTime<Utc>,
+}
+
+impl Standing {
+    pub fn may(&self, permission: Permission) -> bool {
+        self.permissions.contains(&permission)
+    }
+
+    /// How the audit log names the caller.
+    pub fn actor(&self, address: &str) -> Actor {
+        let name = match &self.api_key {
+            Some(key) => format!("{} (API key {key})", self.email),
+            None => self.email.clone(),
+        };
+        Actor { id: Some(self.user), name, address: address.to_owned() }
+    }
+}
+
+/// How long things last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// An access token.
+    pub access: TimeDelta,
+    /// A session that nobody uses.
+    pub idle: TimeDelta,
+    /// A session, however much it is used.
+    pub longest: TimeDelta,
+}
+
+/// What is allowed in a minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rates {
+    pub requests: Rate,
+    pub logins: Rate,
+}
+
+/// Accounts, sessions and rights.
+pub struct Access {
+    pub(crate) pool: PgPool,
+    pub(crate) keys: KeyRing,
+    pub(crate) limits: RateLimits,
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) rates: Rates,
+    standings: Cache<Credential, Arc<Standing>>,
+    /// Counts the announcements.
+    changes: watch::Sender<u64>,
+}
+
+impl Access {
+    /// # Errors
+    /// The file of the program's keys cannot be read or made.
+    pub fn new(pool: PgPool, limits: RateLimits, settings: &Settings) -> Result<Access> {
+        let keys = KeyRing::open(&settings.secrets_path())?;
+        let cache = Cache::builder().max_capacity(KEPT).time_to_live(KEPT_FOR).support_invalidation_closures();
+        Ok(Access {
+            pool,
+            keys,
+            limits,
+            lifetimes: Lifetimes {
+                access: TimeDelta::minutes(settings.session.access_minutes.into()),
+                idle: TimeDelta::hours(settings.session.idle_hours.into()),
+                longest: TimeDelta::days(settings.session.longest_days.into()),
+            },
+            rates: Rates {
+                requests: Rate(settings.rate_limit.per_minute),
+                logins: Rate(settings.rate_limit.login_per_minute),
+            },
+            standings: cache.build(),
+            changes: watch::Sender::new(0),
+        })
+    }
+
+    /// Who the caller is and what they may do now; `None` if the session, the key or the user is no longer good.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn standing(&self, credential: &Credential) -> Result<Option<Arc<Standing>>> {
+        if let Some(standing) = self.standings.get(credential) {
+            return Ok(Some(standing).filter(|standing| standing.ends > Utc::now()));
+        }
+        let before = *self.changes.borrow();
+        let read = match credential {
+            Credential::Session(id) => self.standing_of_session(*id).await,
+            Credential::ApiKey(hash) => self.standing_of_key(hash).await,
+        };
+        let Some(standing) = read.context("accounts cannot be read")?.map(Arc::new) else { return Ok(None) };
+        self.standings.insert(credential.clone(), Arc::clone(&standing));
+        // What changed while we were reading may be missing in what we read.
+        if *self.changes.borrow() != before {
+            self.standings.invalidate(credential);
+        }
+        Ok(Some(standing))
+    }
+
+    async fn standing_of_session(&self, id: Uuid) -> Result<Option<Standing>> {
+        let row = sqlx::query!(
+            "SELECT u.id, u.email, u.name, u.role, u.totp_on, r.permissions, r.requires_second_factor, s.expires_at
+             FROM streamlinehub.sessions s
+             JOIN streamlinehub.users u ON u.id = s.user_id
+             JOIN streamlinehub.roles r ON r.name = u.role
+             WHERE s.id = $1 AND s.ended_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL",
+            id
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| {
+            let must_enrol = row.requires_second_factor && !row.totp_on;
+            let permissions = if must_enrol { Vec::new() } else { roles::permissions_of(&row.role, &row.permissions) };
+            Standing {
+                user: row.id,
+                email: row.email,
+                name: row.name,
+                role: row.role,
+                permissions,
+                second_factor: row.totp_on,
+                must_enrol,
+                api_key: None,
+                ends: row.expires_at,
+            }
+        }))
+    }
+
+    async fn standing_of_key(&self, hash: &[u8]) -> Result<Option<Standing>> {
+        let row = sqlx::query!(
+            "UPDATE streamlinehub.api_keys k SET last_used_at = now()
+             FROM streamlinehub.users u JOIN streamlinehub.roles r ON r.name = u.role
+             WHERE k.key_hash = $1 AND u.id = k.user_id
+               AND k.revoked_at IS NULL AND k.expires_at > now() AND u.disabled_at IS NULL
+             RETURNING u.id, u.email, u.name, u.role, u.totp_on, r.permissions, r.requires_second_factor,
+                       k.name AS key_name, k.permissions AS key_permissions, k.expires_at",
+            hash
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| {
+            let must_enrol = row.requires_second_factor && !row.totp_on;
+            // A key never does more than its owner may do by now.
+            let mut permissions = roles::permissions_of(&row.role, &row.permissions);
+            permissions
+                .retain(|permission| !must_enrol && row.key_permissions.iter().any(|name| name == permission.name()));
+            Standing {
+                user: row.id,
+                email: row.email,
+                name: row.name,
+                role: row.role,
+                permissions,
+                second_factor: row.totp_on,
+                must_enrol,
+                api_key: Some(row.key_name),
+                ends: row.expires_at,
+            }
+        }))
+    }
+
+    /// The rights of a user have changed, or of everybody: nothing that was known of them counts any more.
+    pub fn forget(&self, user: Option<Uuid>) {
+        // First the count, so that what is being read now is not kept.
+        self.changes.send_modify(|count| *count += 1);
+        match user {
+            Some(user) => {
+                // Fails only on a cache that was built otherwise.
+                if self.standings.invalidate_entries_if(move |_, standing| standing.user == user).is_err() {
+                    self.standings.invalidate_all();
+                }
+            }
+            None => self.standings.invalidate_all(),
+        }
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Comes to an end when the caller may do this no longer.
+    pub async fn right_ends(&self, credential: Credential, permission: Permission) {
+        let mut changes = self.changes.subscribe();
+        loop {
+            match self.standing(&credential).await {
+                Ok(Some(standing)) if standing.may(permission) => {
+                    let end = (standing.ends - Utc::now()).to_std().unwrap_or_default();
+                    // Not every change may reach us; this often we look ourselves.
+                    let look = end.min(Duration::from_secs(15));
+                    let _ = tokio::time::timeout(look, changes.changed()).await;
+                }
+                Ok(_) => return,
+                // What the database cannot tell for now is not held against the caller: the next look will.
+                Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+            }
+        }
+    }
+
+    /// Listens to the database's announcements until told to stop.
+    pub async fn follow(&self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let listening = async {
+                let mut listener = PgListener::connect_with(&self.pool).await?;
+                listener.listen(CHANNEL).await?;
+                loop {
+                    // Whatever was announced before we listened, or while the connection was lost, is unknown.
+                    self.forget(None);
+                    while let Some(announced) = listener.try_recv().await? {
+                        self.forget(announced.payload().parse().ok());
+                    }
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                ended = listening => {
+                    let ended: Result<(), sqlx::Error> = ended;
+                    if let Err(error) = ended {
+                        tracing::warn!("PostgreSQL's announcements cannot be heard: {error}");
+                    }
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+    }
+
+    /// Deletes what is of no more use, every hour until told to stop.
+    pub async fn keep_house(&self, stop: CancellationToken) {
+        loop {
+            if let Err(error) = self.sweep().await {
+                tracing::warn!("what has expired cannot be deleted: {error:#}");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(Duration::from_secs(3600)) => {}
+            }
+        }
+    }
+
+    async fn sweep(&self) -> Result<()> {
+        sqlx::query!("DELETE FROM streamlinehub.one_time_links WHERE expires_at < now()").execute(&self.pool).await?;
+        sqlx::query!("DELETE FROM streamlinehub.login_attempts WHERE last_at < now() - interval '2 days'")
+            .execute(&self.pool)
+            .await?;
+        sqlx::query!(
+            "DELETE FROM streamlinehub.sessions
+             WHERE expires_at < now() - interval '1 day' OR ended_at < now() - interval '1 day'"
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Adds a line to the audit log that speaks of no change.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn note(&self, actor: &Actor, deed: &Deed<'_>) -> Result<(), Denied> {
+        Ok(audit::note(&self.pool, &self.keys, actor, deed).await?)
+    }
+}
+
+/// An API key as it comes with a request.
+pub(crate) fn api_key_credential(key: &str) -> Credential {
+    Credential::ApiKey(token_hash(key))
+}

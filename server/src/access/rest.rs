@@ -1,0 +1,219 @@
+//! Logins and the audit log for programs: REST under `/api/v1`.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Json,
+    body::{Body, Bytes},
+    extract::{Query, State, rejection::JsonRejection},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, get, post},
+};
+use chrono::Utc;
+use futures::stream;
+use http::{HeaderValue, StatusCode, header};
+use model::access::{AuditFilter, Me};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Access, Denied, audit,
+    forms::export_deed,
+    guard::{self, Identity},
+    sessions::{Client, Login, Tokens},
+};
+use crate::{problem::Problem, routes::WebState};
+
+/// Lines that are read at once for an export, and at most.
+const EXPORT_CHUNK: i64 = 1000;
+const EXPORT_MOST: i64 = 1_000_000;
+
+pub fn routes() -> Vec<(&'static str, MethodRouter<WebState>)> {
+    vec![
+        ("/api/v1/auth/login", post(log_in)),
+        ("/api/v1/auth/refresh", post(refresh)),
+        ("/api/v1/auth/logout", post(log_out)),
+        ("/api/v1/auth/me", get(me)),
+        ("/api/v1/audit.csv", get(export_audit)),
+    ]
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogIn {
+    email: String,
+    password: String,
+    /// Of the authenticator, or a recovery code, where there is a second factor.
+    code: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Refresh {
+    refresh_token: String,
+}
+
+/// As OAuth 2.0 (RFC 6749, 5.1) names these.
+#[derive(Serialize)]
+struct TokenAnswer {
+    access_token: String,
+    token_type: &'static str,
+    /// Seconds.
+    expires_in: i64,
+    refresh_token: String,
+}
+
+impl From<Tokens> for TokenAnswer {
+    fn from(tokens: Tokens) -> TokenAnswer {
+        TokenAnswer {
+            access_token: tokens.access,
+            token_type: "Bearer",
+            expires_in: tokens.access_seconds,
+            refresh_token: tokens.refresh,
+        }
+    }
+}
+
+fn answer(tokens: Tokens) -> Response {
+    no_store(Json(TokenAnswer::from(tokens)).into_response())
+}
+
+fn no_store(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// What was denied, as a problem.
+fn denied(denied: Denied) -> Response {
+    match denied {
+        Denied::Invalid(why) => Problem::new(StatusCode::BAD_REQUEST, why).into_response(),
+        Denied::Forbidden(why) => Problem::new(StatusCode::FORBIDDEN, why).into_response(),
+        Denied::TooMany(seconds) => {
+            let why = Denied::TooMany(seconds).to_string();
+            let mut response = Problem::new(StatusCode::TOO_MANY_REQUESTS, why).into_response();
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response
+        }
+        Denied::Internal(error) => {
+            tracing::error!("a request failed: {error:#}");
+            let why = "Something went wrong on the server; its log says what.";
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, why).into_response()
+        }
+    }
+}
+
+fn unauthorized(why: &str) -> Response {
+    let mut response = Problem::new(StatusCode::UNAUTHORIZED, why).into_response();
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+}
+
+fn access(state: &WebState) -> Result<Arc<Access>, Response> {
+    let starting = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The server is starting.").into_response();
+    state.gate.access().cloned().ok_or_else(starting)
+}
+
+fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Response> {
+    body.map(|Json(body)| body)
+        .map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()).into_response())
+}
+
+async fn log_in(
+    State(state): State<WebState>,
+    Extension(client): Extension<Client>,
+    json: Result<Json<LogIn>, JsonRejection>,
+) -> Result<Response, Response> {
+    let (access, form) = (access(&state)?, body(json)?);
+    let first = access.log_in(&form.email, form.password, &client).await.map_err(denied)?;
+    let login = match (first, form.code) {
+        (Login::NeedsCode(token), Some(code)) => {
+            access.log_in_with_code(&token, &code, &client).await.map_err(denied)?
+        }
+        (login, _) => login,
+    };
+    Ok(match login {
+        Login::In(tokens) => answer(tokens),
+        Login::NeedsCode(_) => unauthorized("This account has a second factor: send `code` as well."),
+        Login::Wrong => unauthorized("The e-mail address, the password or the code is wrong."),
+    })
+}
+
+async fn refresh(
+    State(state): State<WebState>,
+    Extension(client): Extension<Client>,
+    json: Result<Json<Refresh>, JsonRejection>,
+) -> Result<Response, Response> {
+    let (access, form) = (access(&state)?, body(json)?);
+    match access.renew(&form.refresh_token, &client).await.map_err(denied)? {
+        Some(tokens) => Ok(answer(tokens)),
+        None => Err(unauthorized("The refresh token is not good any more. Log in again.")),
+    }
+}
+
+async fn log_out(
+    State(state): State<WebState>,
+    Extension(client): Extension<Client>,
+    Extension(identity): Extension<Identity>,
+) -> Result<Response, Response> {
+    let access = access(&state)?;
+    let Some(session) = identity.session() else {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "An API key has no session; revoke the key.").into_response());
+    };
+    let actor = guard::actor_of(&identity, &client);
+    access.end_session(session, None, &actor, "logout").await.map_err(denied)?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn me(Extension(identity): Extension<Identity>) -> Response {
+    no_store(Json(me_of(&identity)).into_response())
+}
+
+/// The caller, as pages and programs see themselves.
+pub(crate) fn me_of(identity: &Identity) -> Me {
+    let standing = &identity.standing;
+    Me {
+        id: standing.user,
+        name: standing.name.clone(),
+        email: standing.email.clone(),
+        role: standing.role.clone(),
+        permissions: standing.permissions.clone(),
+        second_factor: standing.second_factor,
+        must_enrol: standing.must_enrol,
+        access_seconds_left: identity.access_until.map_or(0, |until| (until - Utc::now().timestamp()).max(0)),
+    }
+}
+
+async fn export_audit(
+    State(state): State<WebState>,
+    Extension(client): Extension<Client>,
+    Extension(identity): Extension<Identity>,
+    Query(filter): Query<AuditFilter>,
+) -> Result<Response, Response> {
+    let access = access(&state)?;
+    audit::check(&filter).map_err(|error| denied(Denied::Invalid(error.to_string())))?;
+    let asked = format!(
+        "who={} what={} from={} to={} outcome={}",
+        filter.who, filter.what, filter.from, filter.to, filter.outcome
+    );
+    let actor = guard::actor_of(&identity, &client);
+    access.note(&actor, &export_deed(&asked)).await.map_err(denied)?;
+    // Read as the caller takes it, so that its length costs no memory.
+    let chunks = stream::try_unfold((0, filter.before), move |(written, before)| {
+        let (access, filter) = (Arc::clone(&access), filter.clone());
+        async move {
+            if written >= EXPORT_MOST || (written > 0 && before.is_none()) {
+                return anyhow::Ok(None);
+            }
+            let entries = audit::entries(&access.pool, &filter, before, EXPORT_CHUNK).await?;
+            let full = i64::try_from(entries.len())? == EXPORT_CHUNK;
+            let next = entries.last().filter(|_| full).map(|entry| entry.number);
+            let text = audit::csv(&entries, written == 0)?;
+            Ok(Some((Bytes::from(text), (written + EXPORT_CHUNK, next))))
+        }
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"audit-log.csv\""),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    Ok((headers, Body::from_stream(chunks)).into_response())
+}

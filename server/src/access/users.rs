@@ -1,0 +1,562 @@
+//! Users: how they come in, and what administrators and they themselves change.
+
+use anyhow::{Context, Result};
+use chrono::{DateTime, TimeDelta, Utc};
+use model::access::{ADMIN, Permission, UserState, UserSummary, UsersView};
+use sqlx::{PgConnection, Postgres, Transaction};
+use uuid::Uuid;
+
+use super::{
+    Access, Denied, Standing,
+    audit::{self, Actor, Deed},
+    invalid,
+    keys::{random_token, token_hash},
+    password, roles,
+    sessions::{Client, Tokens, end_sessions, normalized},
+    throttle::{self, Subject},
+};
+
+/// A one-time link works for this long.
+const LINK_LASTS: TimeDelta = TimeDelta::hours(48);
+/// Users are no more than this on the page; there is no second page yet.
+const MOST_USERS: i64 = 1000;
+
+/// Keeps changes apart that must not both succeed: who becomes the first administrator, and who remains as the last.
+const LOCK: i64 = 0x5553_4552_53;
+
+/// What a person types about themselves.
+fn checked(name: &str, email: &str) -> Result<(String, String), Denied> {
+    let (name, email) = (name.trim().to_owned(), normalized(email));
+    if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
+        return invalid("A name has 1 to 100 characters.");
+    }
+    let looks_right = email.split_once('@').is_some_and(|(local, domain)| {
+        !local.is_empty() && !domain.is_empty() && !domain.contains('@') && email.len() <= 254
+    });
+    if !looks_right || email.chars().any(|c| c.is_control() || c.is_whitespace() || "<>\"'(),;:\\".contains(c)) {
+        return invalid("That is not an e-mail address such as ann@example.com.");
+    }
+    Ok((name, email))
+}
+
+fn checked_password(password: &str, about: &[&str]) -> Result<(), Denied> {
+    match password::objection(password, about) {
+        Some(objection) => invalid(objection),
+        None => Ok(()),
+    }
+}
+
+/// A user as changes look at them.
+struct Target {
+    email: String,
+    role: String,
+    permissions: Vec<Permission>,
+    disabled: bool,
+}
+
+impl Access {
+    /// Whether there is nobody yet.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn has_no_users(&self) -> Result<bool> {
+        let empty = sqlx::query_scalar!(r#"SELECT NOT EXISTS (SELECT 1 FROM streamlinehub.users) AS "empty!""#)
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(empty)
+    }
+
+    /// A token with which the first administrator can be set up, in the place of all earlier ones.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn set_up_token(&self) -> Result<String> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query!("DELETE FROM streamlinehub.one_time_links WHERE user_id IS NULL")
+            .execute(&mut *transaction)
+            .await?;
+        let token = link(&mut transaction, None).await?;
+        transaction.commit().await?;
+        Ok(token)
+    }
+
+    /// Makes the first administrator and begins their session.
+    ///
+    /// # Errors
+    /// The token or what was typed is not good, or there is a user by now; the database does not answer.
+    pub async fn set_up(
+        &self,
+        token: &str,
+        name: &str,
+        email: &str,
+        password: &str,
+        client: &Client,
+    ) -> Result<Tokens, Denied> {
+        let (name, email) = checked(name, email)?;
+        checked_password(password, &[&name, &email])?;
+        let hash = password::hash(password.to_owned()).await?;
+        let mut transaction = self.pool.begin().await?;
+        lock(&mut transaction).await?;
+        let used = sqlx::query!(
+            "DELETE FROM streamlinehub.one_time_links
+             WHERE token_hash = $1 AND user_id IS NULL AND expires_at > now()
+               AND NOT EXISTS (SELECT 1 FROM streamlinehub.users)",
+            token_hash(token)
+        )
+        .execute(&mut *transaction)
+        .await?;
+        if used.rows_affected() == 0 {
+            return invalid(
+                "This link is not good any more. The server prints a new one when it starts and has no users.",
+            );
+        }
+        let user = insert_user(&mut transaction, &name, &email, ADMIN, Some(&hash)).await?;
+        let actor = Actor { id: Some(user), ..client.actor(&email) };
+        audit::append(&mut transaction, &self.keys, &actor, &Deed::success("user.set-up", &email)).await?;
+        transaction.commit().await?;
+        self.open_session(user, &email, client, "set-up link").await
+    }
+
+    /// Makes an administrator with a password of our own making, for trying things out; answers it. `None` if there is a
+    /// user already.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn demo_administrator(&self, email: &str) -> Result<Option<String>> {
+        let password: String = random_token()?.chars().filter(char::is_ascii_alphanumeric).take(20).collect();
+        let hash = password::hash(password.clone()).await?;
+        let mut transaction = self.pool.begin().await?;
+        lock(&mut transaction).await?;
+        let empty = sqlx::query_scalar!(r#"SELECT NOT EXISTS (SELECT 1 FROM streamlinehub.users) AS "empty!""#)
+            .fetch_one(&mut *transaction)
+            .await?;
+        if !empty {
+            return Ok(None);
+        }
+        insert_user(&mut transaction, "Demo administrator", email, ADMIN, Some(&hash)).await?;
+        let deed = Deed::success("user.create", email).with_detail("demo administrator");
+        audit::append(&mut transaction, &self.keys, &server_itself(), &deed).await?;
+        transaction.commit().await?;
+        Ok(Some(password))
+    }
+
+    /// Makes a user without a password; answers the token of the link with which they choose one.
+    ///
+    /// # Errors
+    /// What was typed is not good; the database does not answer.
+    pub async fn create_user(
+        &self,
+        name: &str,
+        email: &str,
+        role: &str,
+        by: Option<&Standing>,
+        actor: &Actor,
+    ) -> Result<String, Denied> {
+        let (name, email) = checked(name, email)?;
+        let mut transaction = self.pool.begin().await?;
+        self.check_grant(&mut transaction, role, by).await?;
+        let taken = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT 1 FROM streamlinehub.users WHERE email = $1) AS "taken!""#,
+            email
+        )
+        .fetch_one(&mut *transaction)
+        .await?;
+        if taken {
+            return invalid("There is a user with this address already.");
+        }
+        let user = insert_user(&mut transaction, &name, &email, role, None).await?;
+        let token = link(&mut transaction, Some(user)).await?;
+        let detail = format!("role {role}");
+        let deed = Deed::success("user.invite", &email).with_detail(&detail);
+        audit::append(&mut transaction, &self.keys, actor, &deed).await?;
+        transaction.commit().await?;
+        Ok(token)
+    }
+
+    /// Chooses a password by a one-time link, and begins a session, unless there is a second factor to show.
+    ///
+    /// # Errors
+    /// The link or the password is not good; the database does not answer.
+    pub async fn accept(&self, token: &str, password: &str, client: &Client) -> Result<Option<Tokens>, Denied> {
+        let stale = "This link is not good any more. Ask for a new one.";
+        let user = sqlx::query!(
+            "SELECT u.id, u.email, u.name, u.totp_on FROM streamlinehub.one_time_links l
+             JOIN streamlinehub.users u ON u.id = l.user_id
+             WHERE l.token_hash = $1 AND l.expires_at > now() AND u.disabled_at IS NULL",
+            token_hash(token)
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(user) = user else { return invalid(stale) };
+        checked_password(password, &[&user.name, &user.email])?;
+        let hash = password::hash(password.to_owned()).await?;
+        let mut transaction = self.pool.begin().await?;
+        // Used once, even by two at the same moment.
+        let used = sqlx::query!("DELETE FROM streamlinehub.one_time_links WHERE token_hash = $1", token_hash(token))
+            .execute(&mut *transaction)
+            .await?;
+        if used.rows_affected() == 0 {
+            return invalid(stale);
+        }
+        store_password(&mut transaction, user.id, &hash).await?;
+        end_sessions(&mut transaction, user.id, None).await?;
+        let actor = Actor { id: Some(user.id), ..client.actor(&user.email) };
+        let deed = Deed::success("password.choose", &user.email).with_detail("one-time link");
+        audit::append(&mut transaction, &self.keys, &actor, &deed).await?;
+        transaction.commit().await?;
+        self.forget(Some(user.id));
+        throttle::succeeded(&self.pool, &Subject::Account(user.email.clone())).await?;
+        if user.totp_on {
+            return Ok(None);
+        }
+        Ok(Some(self.open_session(user.id, &user.email, client, "one-time link").await?))
+    }
+
+    /// Whether this is the user's password. A wrong one counts as a failed login.
+    ///
+    /// # Errors
+    /// It is wrong; too often; the database does not answer.
+    pub async fn confirm_password(&self, user: Uuid, password: String, actor: &Actor) -> Result<(), Denied> {
+        let subject = Subject::Account(actor.name.clone());
+        if let Some(until) = throttle::book(&self.pool, &subject).await? {
+            return Err(Denied::TooMany((until - Utc::now()).num_seconds().max(0) + 1));
+        }
+        let hash = sqlx::query_scalar!("SELECT password_hash FROM streamlinehub.users WHERE id = $1", user)
+            .fetch_one(&self.pool)
+            .await?;
+        if !password::verify(password, hash).await? {
+            self.note(actor, &Deed::failure("password.confirm", &actor.name, "wrong password")).await?;
+            return invalid("The password is wrong.");
+        }
+        Ok(throttle::succeeded(&self.pool, &subject).await?)
+    }
+
+    /// Changes the password of the person who asks, and ends their other sessions.
+    ///
+    /// # Errors
+    /// The current password is wrong, the new one not good; the database does not answer.
+    pub async fn change_password(
+        &self,
+        standing: &Standing,
+        session: Uuid,
+        current: String,
+        new: &str,
+        actor: &Actor,
+    ) -> Result<(), Denied> {
+        self.confirm_password(standing.user, current, actor).await?;
+        checked_password(new, &[&standing.name, &standing.email])?;
+        let hash = password::hash(new.to_owned()).await?;
+        let mut transaction = self.pool.begin().await?;
+        store_password(&mut transaction, standing.user, &hash).await?;
+        end_sessions(&mut transaction, standing.user, Some(session)).await?;
+        let deed = Deed::success("password.change", &standing.email);
+        audit::append(&mut transaction, &self.keys, actor, &deed).await?;
+        transaction.commit().await?;
+        self.forget(Some(standing.user));
+        Ok(())
+    }
+
+    /// Changes the name of the person who asks.
+    ///
+    /// # Errors
+    /// The name is not good; the database does not answer.
+    pub async fn change_name(&self, standing: &Standing, name: &str, actor: &Actor) -> Result<(), Denied> {
+        let (name, _) = checked(name, &standing.email)?;
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query!("UPDATE streamlinehub.users SET name = $2 WHERE id = $1", standing.user, name)
+            .execute(&mut *transaction)
+            .await?;
+        let deed = Deed::success("user.rename", &standing.email).with_detail(&name);
+        audit::append(&mut transaction, &self.keys, actor, &deed).await?;
+        transaction.commit().await?;
+        self.forget(Some(standing.user));
+        Ok(())
+    }
+
+    /// Gives a user another role.
+    ///
+    /// # Errors
+    /// It is not allowed; the database does not answer.
+    pub async fn change_role(&self, user: Uuid, role: &str, by: &Standing, actor: &Actor) -> Result<(), Denied> {
+        let (mut transaction, target) = self.begin_change(user, by).await?;
+        self.check_grant(&mut transaction, role, Some(by)).await?;
+        sqlx::query!("UPDATE streamlinehub.users SET role = $2 WHERE id = $1", user, role)
+            .execute(&mut *transaction)
+            .await?;
+        let detail = format!("{} to {role}", target.role);
+        let deed = Deed::success("user.role", &target.email).with_detail(&detail);
+        self.finish_change(transaction, user, actor, &deed).await
+    }
+
+    /// Disables a user, whose sessions end and whose keys stop to work, or enables them again.
+    ///
+    /// # Errors
+    /// It is not allowed; the database does not answer.
+    pub async fn set_disabled(&self, user: Uuid, disabled: bool, by: &Standing, actor: &Actor) -> Result<(), Denied> {
+        let (mut transaction, target) = self.begin_change(user, by).await?;
+        if target.disabled == disabled {
+            return Ok(());
+        }
+        sqlx::query!(
+            "UPDATE streamlinehub.users SET disabled_at = CASE WHEN $2 THEN now() END WHERE id = $1",
+            user,
+            disabled
+        )
+        .execute(&mut *transaction)
+        .await?;
+        end_sessions(&mut transaction, user, None).await?;
+        let deed = Deed::success(if disabled { "user.disable" } else { "user.enable" }, &target.email);
+        self.finish_change(transaction, user, actor, &deed).await
+    }
+
+    /// Takes a user's password away, ends their sessions, and answers the token of a link with which they choose another.
+    ///
+    /// # Errors
+    /// It is not allowed; the database does not answer.
+    pub async fn reset(&self, user: Uuid, by: Option<&Standing>, actor: &Actor) -> Result<String, Denied> {
+        let (mut transaction, target) = match by {
+            Some(by) => self.begin_change(user, by).await?,
+            None => {
+                let mut transaction = self.pool.begin().await?;
+                let target = target(&mut transaction, user).await?;
+                (transaction, target)
+            }
+        };
+        sqlx::query!("UPDATE streamlinehub.users SET password_hash = NULL WHERE id = $1", user)
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query!("DELETE FROM streamlinehub.one_time_links WHERE user_id = $1", user)
+            .execute(&mut *transaction)
+            .await?;
+        end_sessions(&mut transaction, user, None).await?;
+        let token = link(&mut transaction, Some(user)).await?;
+        self.finish_change(transaction, user, actor, &Deed::success("user.reset", &target.email)).await?;
+        Ok(token)
+    }
+
+    /// Lets a user try to log in again at once.
+    ///
+    /// # Errors
+    /// It is not allowed; the database does not answer.
+    pub async fn unlock(&self, user: Uuid, by: &Standing, actor: &Actor) -> Result<(), Denied> {
+        let (transaction, target) = self.begin_change(user, by).await?;
+        throttle::succeeded(&self.pool, &Subject::Account(target.email.clone())).await?;
+        self.finish_change(transaction, user, actor, &Deed::success("user.unlock", &target.email)).await
+    }
+
+    /// Whether the person may act on this user, as the other changes check it themselves.
+    ///
+    /// # Errors
+    /// It is not allowed; the database does not answer.
+    pub async fn check_manageable(&self, user: Uuid, by: &Standing) -> Result<(), Denied> {
+        let mut connection = self.pool.acquire().await?;
+        check_target(user, &target(&mut connection, user).await?, by)
+    }
+
+    /// A user's id by their address.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn find_user(&self, email: &str) -> Result<Option<Uuid>> {
+        let found = sqlx::query_scalar!("SELECT id FROM streamlinehub.users WHERE email = $1", normalized(email));
+        Ok(found.fetch_optional(&self.pool).await?)
+    }
+
+    /// The users, for an administrator.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn users(&self, by: &Standing) -> Result<UsersView> {
+        let rows = sqlx::query!(
+            r#"SELECT u.id, u.name, u.email, u.role, u.password_hash IS NULL AS "invited!", u.disabled_at, u.totp_on,
+                      u.last_login_at, u.created_at, r.permissions, a.blocked_until AS "blocked_until?",
+                      (SELECT count(*) FROM streamlinehub.sessions s
+                       WHERE s.user_id = u.id AND s.ended_at IS NULL AND s.expires_at > now()) AS "sessions!"
+               FROM streamlinehub.users u JOIN streamlinehub.roles r ON r.name = u.role
+               LEFT JOIN streamlinehub.login_attempts a ON a.subject = 'account:' || u.email
+               ORDER BY u.name, u.email LIMIT $1"#,
+            MOST_USERS
+        )
+        .fetch_all(&self.pool)
+        .await
+        .context("the users cannot be read")?;
+        let users = rows.into_iter().map(|row| {
+            let target = Target {
+                permissions: roles::permissions_of(&row.role, &row.permissions),
+                role: row.role,
+                email: row.email,
+                disabled: row.disabled_at.is_some(),
+            };
+            UserSummary {
+                id: row.id,
+                name: row.name,
+                state: match (target.disabled, row.invited) {
+                    (true, _) => UserState::Disabled,
+                    (false, true) => UserState::Invited,
+                    (false, false) => UserState::Active,
+                },
+                second_factor: row.totp_on,
+                sessions: row.sessions,
+                last_login: row.last_login_at,
+                created: row.created_at,
+                locked_until: row.blocked_until.filter(|until: &DateTime<Utc>| *until > Utc::now()),
+                manageable: check_target(row.id, &target, by).is_ok(),
+                email: target.email,
+                role: target.role,
+            }
+        });
+        let users = users.collect();
+        let mut grantable_roles = Vec::new();
+        for role in self.roles().await? {
+            if role.permissions.iter().all(|permission| by.may(*permission)) {
+                grantable_roles.push(role.name);
+            }
+        }
+        Ok(UsersView { users, grantable_roles })
+    }
+
+    /// Nobody gives a role that may do more than they may themselves. The command line may give any.
+    async fn check_grant(
+        &self,
+        connection: &mut PgConnection,
+        role: &str,
+        by: Option<&Standing>,
+    ) -> Result<(), Denied> {
+        let stored = sqlx::query_scalar!("SELECT permissions FROM streamlinehub.roles WHERE name = $1", role)
+            .fetch_optional(connection)
+            .await?;
+        let Some(stored) = stored else { return invalid(format!("There is no role {role}.")) };
+        let more = |by: &Standing| roles::permissions_of(role, &stored).iter().any(|permission| !by.may(*permission));
+        if by.is_some_and(more) {
+            return Err(Denied::Forbidden("This role may do more than you may yourself.".to_owned()));
+        }
+        Ok(())
+    }
+
+    async fn begin_change(
+        &self,
+        user: Uuid,
+        by: &Standing,
+    ) -> Result<(Transaction<'static, Postgres>, Target), Denied> {
+        let mut transaction = self.pool.begin().await?;
+        lock(&mut transaction).await?;
+        let target = target(&mut transaction, user).await?;
+        check_target(user, &target, by)?;
+        Ok((transaction, target))
+    }
+
+    /// Writes the audit line and commits. Since nobody acts on themselves, an administrator remains.
+    async fn finish_change(
+        &self,
+        mut transaction: Transaction<'static, Postgres>,
+        user: Uuid,
+        actor: &Actor,
+        deed: &Deed<'_>,
+    ) -> Result<(), Denied> {
+        audit::append(&mut transaction, &self.keys, actor, deed).await?;
+        transaction.commit().await?;
+        self.forget(Some(user));
+        Ok(())
+    }
+}
+
+/// Nobody acts on themselves here, so that no mistake locks the last administrator out; nor on somebody who may do more.
+fn check_target(user: Uuid, target: &Target, by: &Standing) -> Result<(), Denied> {
+    if user == by.user {
+        return Err(Denied::Forbidden("You cannot do this to yourself; ask another administrator.".to_owned()));
+    }
+    if target.permissions.iter().any(|permission| !by.may(*permission)) {
+        return Err(Denied::Forbidden("This user may do more than you may yourself.".to_owned()));
+    }
+    Ok(())
+}
+
+async fn target(connection: &mut PgConnection, user: Uuid) -> Result<Target, Denied> {
+    let row = sqlx::query!(
+        "SELECT u.email, u.role, u.disabled_at, r.permissions
+         FROM streamlinehub.users u JOIN streamlinehub.roles r ON r.name = u.role WHERE u.id = $1 FOR UPDATE OF u",
+        user
+    )
+    .fetch_optional(connection)
+    .await?;
+    let Some(row) = row else { return invalid("There is no such user.") };
+    Ok(Target {
+        permissions: roles::permissions_of(&row.role, &row.permissions),
+        email: row.email,
+        role: row.role,
+        disabled: row.disabled_at.is_some(),
+    })
+}
+
+async fn lock(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query!("SELECT pg_advisory_xact_lock($1)", LOCK).execute(connection).await?;
+    Ok(())
+}
+
+async fn insert_user(
+    connection: &mut PgConnection,
+    name: &str,
+    email: &str,
+    role: &str,
+    password_hash: Option<&str>,
+) -> Result<Uuid, sqlx::Error> {
+    sqlx::query_scalar!(
+        "INSERT INTO streamlinehub.users (name, email, role, password_hash, password_changed_at)
+         VALUES ($1, $2, $3, $4, now()) RETURNING id",
+        name,
+        email,
+        role,
+        password_hash
+    )
+    .fetch_one(connection)
+    .await
+}
+
+async fn store_password(connection: &mut PgConnection, user: Uuid, hash: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE streamlinehub.users SET password_hash = $2, password_changed_at = now() WHERE id = $1",
+        user,
+        hash
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The token of a new one-time link.
+async fn link(connection: &mut PgConnection, user: Option<Uuid>) -> Result<String> {
+    let token = random_token()?;
+    sqlx::query!(
+        "INSERT INTO streamlinehub.one_time_links (token_hash, user_id, expires_at) VALUES ($1, $2, $3)",
+        token_hash(&token),
+        user,
+        Utc::now() + LINK_LASTS
+    )
+    .execute(connection)
+    .await?;
+    Ok(token)
+}
+
+/// What the program does by itself.
+pub fn server_itself() -> Actor {
+    Actor { id: None, name: "server".to_owned(), address: String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_addresses_are_checked_and_made_alike() {
+        assert_eq!(
+            checked(" Ann Miller ", " Ann@Example.COM ").expect("good"),
+            ("Ann Miller".to_owned(), "ann@example.com".to_owned())
+        );
+        for email in ["", "ann", "@example.com", "ann@", "a@b@c", "ann@exa mple.com", "<ann@example.com>", "a\n@b.c"] {
+            assert!(checked("Ann", email).is_err(), "{email}");
+        }
+        for name in ["", "  ", "a\u{0}b"] {
+            assert!(checked(name, "ann@example.com").is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,659 @@
+//! Who gets in, and what they may do: against a real PostgreSQL, through the router as browsers and programs come to it.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use app::App;
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{Method, Request, Response, StatusCode, header},
+};
+use chrono::Utc;
+use etl::{embedded::Services, settings::Settings};
+use leptos_axum::generate_route_list;
+use model::access::{BUILT_IN_ROLES, Me, Permission};
+use server::{
+    access::{
+        Access, Credential,
+        audit::{self, Actor},
+        forms,
+        guard::Gate,
+        keys::{KeyRing, Purpose},
+        limits::{Rate, RateLimits},
+        rest, roles,
+        rules::{Kind, RULES, Rule, kind, rule},
+        sessions::{Client, Login, Tokens},
+        token::{self, Audience},
+    },
+    dashboard::Parts,
+    probes,
+    routes::{WebState, leptos_options, router},
+    store::Store,
+};
+use sqlx::PgPool;
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+use uuid::Uuid;
+
+const PASSWORD: &str = "purple elephants paint fences";
+const HOST: &str = "localhost:3000";
+const ORIGIN: &str = "http://localhost:3000";
+
+/// The web half of the program over a database of its own.
+struct Platform {
+    router: Router,
+    access: Arc<Access>,
+    pool: PgPool,
+    settings: Settings,
+    services: Services,
+    store: Store,
+    _folder: TempDir,
+}
+
+impl Platform {
+    async fn start() -> Platform {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut settings = Settings::defaults();
+        settings.data_dir = folder.path().join("data");
+        std::fs::create_dir(&settings.data_dir).expect("a folder");
+        let services = Services::database(&settings).await.expect("a database");
+        let store = Store::connect(&services.database_url).await.expect("an answer");
+        roles::write_built_in(store.pool()).await.expect("roles");
+        let access =
+            Arc::new(Access::new(store.pool().clone(), RateLimits::none(), &settings).expect("a file of keys"));
+        let gate = Arc::new(Gate::new(&settings.web, ORIGIN.to_owned()));
+        gate.open(Arc::clone(&access));
+        let dashboard = Arc::new(Parts::default());
+        let leptos = leptos_options(&folder.path().to_string_lossy());
+        let router = router(WebState { dashboard, gate, leptos });
+        let pool = store.pool().clone();
+        Platform { router, access, pool, settings, services, store, _folder: folder }
+    }
+
+    async fn stop(self) {
+        self.store.close().await;
+        self.services.stop().await;
+    }
+
+    /// A user with this role and [`PASSWORD`].
+    async fn user(&self, email: &str, role: &str) -> Uuid {
+        let token =
+            self.access.create_user("Somebody", email, role, None, &Actor::default()).await.expect("a new user");
+        self.access.accept(&token, PASSWORD, &client()).await.expect("a good link");
+        self.access.find_user(email).await.expect("an answer").expect("the user")
+    }
+
+    async fn log_in(&self, email: &str) -> Tokens {
+        match self.access.log_in(email, PASSWORD.to_owned(), &client()).await.expect("an answer") {
+            Login::In(tokens) => tokens,
+            other => panic!("not logged in: {other:?}"),
+        }
+    }
+
+    async fn send(&self, request: http::request::Builder, body: &str) -> Response<Body> {
+        let request = request.header(header::HOST, HOST).body(Body::from(body.to_owned())).expect("a request");
+        self.router.clone().oneshot(request).await.expect("a router never fails")
+    }
+
+    async fn get(&self, path: &str, cookies: &str) -> Response<Body> {
+        self.send(Request::get(path).header(header::COOKIE, cookies), "").await
+    }
+
+    /// As a browser sends a form of ours.
+    async fn post(&self, path: &str, cookies: &str, form: &str) -> Response<Body> {
+        let request = Request::post(path)
+            .header(header::COOKIE, cookies)
+            .header(header::ORIGIN, ORIGIN)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        self.send(request, form).await
+    }
+
+    async fn with_bearer(&self, method: &Method, path: &str, token: Option<&str>) -> StatusCode {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if path == "/api/ui/live" {
+            request = request
+                .header(header::CONNECTION, "Upgrade")
+                .header(header::UPGRADE, "websocket")
+                .header(header::SEC_WEBSOCKET_VERSION, "13")
+                .header(header::SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ==");
+        }
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        self.send(request, "").await.status()
+    }
+}
+
+fn client() -> Client {
+    Client { address: "192.0.2.1".parse().expect("an address"), user_agent: "test".to_owned() }
+}
+
+fn cookies_of(tokens: &Tokens) -> String {
+    format!("access={}; refresh={}", tokens.access, tokens.refresh)
+}
+
+/// The cookies that an answer sets, as a browser sends them back.
+fn cookies_set(response: &Response<Body>) -> String {
+    let pairs = response.headers().get_all(header::SET_COOKIE).iter().map(|cookie| {
+        let cookie = cookie.to_str().expect("text");
+        assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+        cookie.split(';').next().unwrap_or_default().to_owned()
+    });
+    pairs.collect::<Vec<_>>().join("; ")
+}
+
+fn location(response: &Response<Body>) -> &str {
+    response.headers().get(header::LOCATION).and_then(|location| location.to_str().ok()).unwrap_or_default()
+}
+
+async fn text(response: Response<Body>) -> String {
+    String::from_utf8(to_bytes(response.into_body(), 1 << 22).await.expect("a body").to_vec()).expect("text")
+}
+
+/// Every route that exists, with a method that it takes.
+fn all_routes() -> BTreeSet<(String, String)> {
+    let mut routes = BTreeSet::new();
+    for page in generate_route_list(App) {
+        routes.insert((page.path().to_owned(), "GET".to_owned()));
+    }
+    for (path, method) in leptos::server_fn::axum::server_fn_paths() {
+        routes.insert((path.to_owned(), method.to_string()));
+    }
+    for (path, _) in forms::forms() {
+        routes.insert((path.to_owned(), "POST".to_owned()));
+    }
+    for (path, _) in rest::routes() {
+        let reads = path.ends_with("/me") || path.ends_with(".csv");
+        routes.insert((path.to_owned(), if reads { "GET" } else { "POST" }.to_owned()));
+    }
+    routes.insert(("/api/v1/health".to_owned(), "GET".to_owned()));
+    routes
+}
+
+#[test]
+fn every_route_declares_who_may_call_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Registers the functions of the pages.
+    let _ = leptos_options(&folder.path().to_string_lossy());
+    let routes = all_routes();
+    assert!(routes.len() > 50, "{routes:?}");
+    for (path, _) in &routes {
+        assert!(rule(path).is_some(), "{path} declares no permission: add it to access/rules.rs");
+    }
+    for (path, _) in RULES {
+        let exists =
+            routes.iter().any(|(route, _)| route == path) || path.starts_with("/api") && !path.contains("/ui/");
+        assert!(exists, "{path} is declared and does not exist");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_answers_each_caller_as_declared() {
+    let platform = Platform::start().await;
+    let mut callers: Vec<(String, Option<String>, Option<Vec<Permission>>)> = vec![("nobody".to_owned(), None, None)];
+    for role in BUILT_IN_ROLES {
+        let email = format!("{}@example.com", role.name);
+        platform.user(&email, role.name).await;
+        let tokens = platform.log_in(&email).await;
+        callers.push((role.name.to_owned(), Some(tokens.access), Some(role.permissions.to_vec())));
+    }
+    let admin = platform.access.find_user("admin@example.com").await.expect("an answer").expect("the admin");
+    // Sessions and tokens that are not good.
+    let ended = platform.log_in("admin@example.com").await;
+    platform
+        .access
+        .end_session(ended.session, None, &Actor::default(), "session.end")
+        .await
+        .expect("an answer")
+        .expect("an open session");
+    let keys = KeyRing::open(&platform.settings.secrets_path()).expect("keys");
+    let good = platform.log_in("admin@example.com").await;
+    let parts: Vec<&str> = good.access.split('.').collect();
+    let foreign = tempfile::tempdir().expect("a folder");
+    let foreign = KeyRing::open(&foreign.path().join("keys")).expect("keys");
+    let issue = |keys: &KeyRing, audience, seconds| {
+        token::issue(keys, audience, admin, good.session, seconds).expect("a token")
+    };
+    for (name, token) in [
+        ("an ended session", ended.access.clone()),
+        ("an expired token", issue(&keys, Audience::Access, -60)),
+        ("a token for something else", issue(&keys, Audience::SecondFactor, 60)),
+        ("a foreign key", issue(&foreign, Audience::Access, 60)),
+        ("a token without signature", format!("{}.{}.", parts[0], parts[1])),
+        ("a tampered token", format!("{}.{}x.{}", parts[0], parts[1], parts[2])),
+        // {"alg":"none","typ":"JWT"}
+        ("another algorithm", format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{}.{}", parts[1], parts[2])),
+        ("a made-up API key", "slh_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned()),
+        ("no token at all", String::new()),
+    ] {
+        callers.push((name.to_owned(), Some(token), None));
+    }
+
+    for (path, method) in all_routes() {
+        let method: Method = method.parse().expect("a method");
+        let rule = rule(&path).expect("declared");
+        for (caller, token, permissions) in &callers {
+            // This one ends the caller's own session.
+            if path.ends_with("/logout") || path.ends_with("/end-others") {
+                continue;
+            }
+            let status = platform.with_bearer(&method, &path, token.as_deref()).await;
+            let context = format!("{method} {path} by {caller}: {status}");
+            let refused = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status);
+            match (rule, permissions) {
+                // These answer 401 by themselves: there is nothing in the cookies.
+                (Rule::Open, _) if path == "/api/ui/renew" => assert!(refused, "{context}"),
+                (Rule::Open, _) | (Rule::SignedIn, Some(_)) => assert!(!refused, "{context}"),
+                (_, None) if kind(&path) == Kind::Page => assert_eq!(status, StatusCode::SEE_OTHER, "{context}"),
+                (_, None) => assert_eq!(status, StatusCode::UNAUTHORIZED, "{context}"),
+                (Rule::Needs(permission), Some(permissions)) if permissions.contains(&permission) => {
+                    assert!(!refused, "{context}");
+                }
+                (Rule::Needs(_), Some(_)) => assert_eq!(status, StatusCode::FORBIDDEN, "{context}"),
+            }
+        }
+    }
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_begins_with_the_login_form_and_ends_at_once() {
+    let platform = Platform::start().await;
+    platform.user("ann@example.com", "admin").await;
+    let form =
+        |password: &str| format!("email=Ann%40Example.com&password={}&next=%2Fprofile", password.replace(' ', "+"));
+    let wrong = platform.post("/login", "", &form("something else")).await;
+    assert_eq!((wrong.status(), location(&wrong)), (StatusCode::SEE_OTHER, "/login?next=%2Fprofile"));
+    let page = text(platform.get("/login", &cookies_set(&wrong)).await).await;
+    assert!(page.contains("The e-mail address or the password is wrong."), "{page}");
+
+    let right = platform.post("/login", "", &form(PASSWORD)).await;
+    assert_eq!((right.status(), location(&right)), (StatusCode::SEE_OTHER, "/profile"));
+    let cookies = cookies_set(&right);
+    let page = platform.get("/profile", &cookies).await;
+    assert_eq!(page.status(), StatusCode::OK);
+    assert_eq!(page.headers()[header::CACHE_CONTROL], "no-store");
+    assert!(text(page).await.contains("ann@example.com"));
+
+    let away = platform.get("/admin/users?x=1", "").await;
+    assert_eq!((away.status(), location(&away)), (StatusCode::SEE_OTHER, "/login?next=%2Fadmin%2Fusers%3Fx%3D1"));
+
+    // The same cookies from another site's page, and from none.
+    for origin in [Some("https://evil.example"), Some("null"), None] {
+        let mut request = Request::post("/logout")
+            .header(header::COOKIE, cookies.as_str())
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if let Some(origin) = origin {
+            request = request.header(header::ORIGIN, origin);
+        }
+        assert_eq!(platform.send(request, "").await.status(), StatusCode::FORBIDDEN, "{origin:?}");
+    }
+    let request = Request::post("/logout")
+        .header(header::COOKIE, cookies.as_str())
+        .header("sec-fetch-site", "same-site")
+        .header(header::ORIGIN, ORIGIN);
+    assert_eq!(platform.send(request, "").await.status(), StatusCode::FORBIDDEN);
+    assert_eq!(platform.get("/profile", &cookies).await.status(), StatusCode::OK, "still signed in");
+
+    let out = platform.post("/logout", &cookies, "").await;
+    assert_eq!((out.status(), location(&out)), (StatusCode::SEE_OTHER, "/login"));
+    let after = platform.get("/profile", &cookies).await;
+    assert_eq!((after.status(), location(&after)), (StatusCode::SEE_OTHER, "/login?next=%2Fprofile"));
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_token_is_good_once_and_ends_everything_when_it_comes_twice() {
+    let platform = Platform::start().await;
+    platform.user("ann@example.com", "viewer").await;
+    let first = platform.log_in("ann@example.com").await;
+    // The access token has ended; a page renews it.
+    let page = platform.get("/profile", &format!("refresh={}", first.refresh)).await;
+    assert_eq!(page.status(), StatusCode::OK);
+    let renewed = cookies_set(&page);
+    assert!(renewed.contains("access=") && renewed.contains("refresh=") && !renewed.contains(&first.refresh));
+    assert_eq!(platform.get("/profile", &renewed).await.status(), StatusCode::OK);
+
+    let again = platform.get("/profile", &format!("refresh={}", first.refresh)).await;
+    assert_eq!(again.status(), StatusCode::SEE_OTHER, "it was used");
+    assert_eq!(
+        platform.get("/profile", &renewed).await.status(),
+        StatusCode::SEE_OTHER,
+        "the thief's is worth nothing"
+    );
+    assert_eq!(platform.get("/profile", &cookies_of(&first)).await.status(), StatusCode::SEE_OTHER);
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_a_persons_rights_counts_at_once() {
+    let platform = Platform::start().await;
+    let admin = platform.user("root@example.com", "admin").await;
+    let ann = platform.user("ann@example.com", "viewer").await;
+    let root = platform.log_in("root@example.com").await;
+    let (tokens, cookies) = {
+        let tokens = platform.log_in("ann@example.com").await;
+        (tokens.clone(), cookies_of(&tokens))
+    };
+    let session = Credential::Session(tokens.session);
+    assert_eq!(platform.get("/pipeline", &cookies).await.status(), StatusCode::FORBIDDEN);
+    let promoted = platform.post("/admin/users/role", &cookies_of(&root), &format!("user={ann}&role=analyst")).await;
+    assert_eq!(promoted.status(), StatusCode::SEE_OTHER);
+    assert_eq!(platform.get("/pipeline", &cookies).await.status(), StatusCode::OK);
+
+    // An open stream ends as soon as its right does, even if another process changed it in the database.
+    let stop = tokio_util::sync::CancellationToken::new();
+    let following = tokio::spawn({
+        let (access, stop) = (Arc::clone(&platform.access), stop.clone());
+        async move { access.follow(stop).await }
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let stream = tokio::spawn({
+        let access = Arc::clone(&platform.access);
+        async move { access.right_ends(session, Permission::MetricsRead).await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!stream.is_finished());
+    sqlx::query("UPDATE streamlinehub.users SET disabled_at = now() WHERE id = $1")
+        .bind(ann)
+        .execute(&platform.pool)
+        .await
+        .expect("disabled");
+    tokio::time::timeout(Duration::from_secs(5), stream).await.expect("it ends").expect("no panic");
+    assert_eq!(platform.get("/pipeline", &cookies).await.status(), StatusCode::SEE_OTHER);
+    stop.cancel();
+    following.await.expect("no panic");
+
+    // An administrator does not lock themselves out.
+    let own = platform.post("/admin/users/disable", &cookies_of(&root), &format!("user={admin}")).await;
+    assert_eq!(own.status(), StatusCode::FORBIDDEN);
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_gives_more_than_they_have() {
+    let platform = Platform::start().await;
+    platform.user("root@example.com", "admin").await;
+    let root = cookies_of(&platform.log_in("root@example.com").await);
+    let role = "name=helpdesk&description=Looks+after+users&permissions=metrics%3Aread&permissions=users%3Amanage&permissions=keys%3Amanage&permissions=roles%3Amanage";
+    assert_eq!(platform.post("/admin/roles/save", &root, role).await.status(), StatusCode::SEE_OTHER);
+    platform.user("help@example.com", "helpdesk").await;
+    let other_admin = platform.user("other@example.com", "admin").await;
+    let help = cookies_of(&platform.log_in("help@example.com").await);
+    for (path, form) in [
+        ("/admin/users/invite", "name=Eve&email=eve%40example.com&role=admin".to_owned()),
+        ("/admin/users/reset", format!("user={other_admin}")),
+        ("/admin/users/role", format!("user={other_admin}&role=viewer")),
+        ("/admin/users/second-factor-off", format!("user={other_admin}")),
+        ("/admin/users/end-sessions", format!("user={other_admin}")),
+        ("/keys/create", "name=k&days=1&permissions=audit%3Aread".to_owned()),
+        ("/admin/roles/save", "name=helpdesk&permissions=audit%3Aread".to_owned()),
+        ("/admin/roles/save", "name=admin&requires_second_factor=true".to_owned()),
+    ] {
+        assert_eq!(platform.post(path, &help, &form).await.status(), StatusCode::FORBIDDEN, "{path} {form}");
+    }
+    assert!(platform.access.find_user("eve@example.com").await.expect("an answer").is_none());
+    let invited = platform.post("/admin/users/invite", &help, "name=Vic&email=vic%40example.com&role=viewer").await;
+    assert_eq!(invited.status(), StatusCode::SEE_OTHER);
+    let page = text(platform.get("/admin/users", &format!("{help}; {}", cookies_set(&invited))).await).await;
+    assert!(page.contains("/invitation?token="), "the link is shown");
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_key_does_what_it_was_made_for_and_no_more_than_its_owner() {
+    let platform = Platform::start().await;
+    let ann = platform.user("ann@example.com", "analyst").await;
+    let tokens = platform.log_in("ann@example.com").await;
+    let standing =
+        platform.access.standing(&Credential::Session(tokens.session)).await.expect("an answer").expect("signed in");
+    let actor = standing.actor("");
+    let key = platform
+        .access
+        .create_api_key(&standing, "report", &[Permission::MetricsRead], 30, &actor)
+        .await
+        .expect("a key");
+    let status = async |path: &str| platform.with_bearer(&Method::GET, path, Some(&key)).await;
+    assert_eq!(status("/api/v1/auth/me").await, StatusCode::OK);
+    assert_ne!(status("/api/ui/live-now").await, StatusCode::FORBIDDEN);
+    assert_eq!(status("/api/ui/pipeline").await, StatusCode::FORBIDDEN, "the owner may, the key may not");
+    let stored: Vec<u8> = sqlx::query_scalar("SELECT key_hash FROM streamlinehub.api_keys")
+        .fetch_one(&platform.pool)
+        .await
+        .expect("a key");
+    assert!(!String::from_utf8_lossy(&stored).contains(&key[4..]));
+
+    platform
+        .access
+        .save_role(
+            &roles::RoleDraft {
+                name: "nothing-much".to_owned(),
+                description: String::new(),
+                permissions: vec![Permission::KeysManage],
+                requires_second_factor: false,
+            },
+            &standing_of_admin(&platform).await,
+            &actor,
+        )
+        .await
+        .expect("a role");
+    sqlx::query("UPDATE streamlinehub.users SET role = 'nothing-much' WHERE id = $1")
+        .bind(ann)
+        .execute(&platform.pool)
+        .await
+        .expect("changed");
+    platform.access.forget(Some(ann));
+    assert_eq!(status("/api/ui/live-now").await, StatusCode::FORBIDDEN, "the owner may no longer");
+    let id = platform.access.api_keys(&standing).await.expect("an answer")[0].id;
+    platform.access.revoke_api_key(id, &standing, &actor).await.expect("revoked");
+    assert_eq!(status("/api/v1/auth/me").await, StatusCode::UNAUTHORIZED);
+    platform.stop().await;
+}
+
+async fn standing_of_admin(platform: &Platform) -> server::access::Standing {
+    platform.user("root@example.com", "admin").await;
+    let tokens = platform.log_in("root@example.com").await;
+    let standing = platform.access.standing(&Credential::Session(tokens.session)).await.expect("an answer");
+    standing.expect("signed in").as_ref().clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guessing_is_slowed_down_for_accounts_that_exist_and_for_others_alike() {
+    let platform = Platform::start().await;
+    platform.user("ann@example.com", "viewer").await;
+    for email in ["ann@example.com", "nobody@example.com"] {
+        for attempt in 0..6 {
+            let login = platform.access.log_in(email, "wrong".to_owned(), &client()).await;
+            match attempt {
+                0..5 => assert!(matches!(login, Ok(Login::Wrong)), "{email} {attempt}: {login:?}"),
+                _ => assert!(login.is_err_and(|denied| denied.to_string().starts_with("Too many attempts")), "{email}"),
+            }
+        }
+    }
+    let right = platform.access.log_in("ann@example.com", PASSWORD.to_owned(), &client()).await;
+    assert!(right.is_err(), "the right password does not help before the wait is over");
+    let admin = standing_of_admin(&platform).await;
+    let ann = platform.access.find_user("ann@example.com").await.expect("an answer").expect("the user");
+    platform.access.unlock(ann, &admin, &admin.actor("")).await.expect("unlocked");
+    platform.log_in("ann@example.com").await;
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_factor_that_a_role_requires_comes_before_everything_else() {
+    let platform = Platform::start().await;
+    let admin = standing_of_admin(&platform).await;
+    let ann = platform.user("ann@example.com", "viewer").await;
+    let draft = roles::RoleDraft {
+        name: "viewer".to_owned(),
+        description: String::new(),
+        permissions: Vec::new(),
+        requires_second_factor: true,
+    };
+    platform.access.save_role(&draft, &admin, &admin.actor("")).await.expect("saved");
+    let tokens = platform.log_in("ann@example.com").await;
+    let cookies = cookies_of(&tokens);
+    let page = platform.get("/", &cookies).await;
+    assert_eq!((page.status(), location(&page)), (StatusCode::SEE_OTHER, "/profile"));
+    let me = platform.with_bearer(&Method::GET, "/api/ui/live-now", Some(&tokens.access)).await;
+    assert_eq!(me, StatusCode::FORBIDDEN);
+
+    platform.post("/profile/second-factor/begin", &cookies, "").await;
+    let sealed: Vec<u8> = sqlx::query_scalar("SELECT totp_secret FROM streamlinehub.users WHERE id = $1")
+        .bind(ann)
+        .fetch_one(&platform.pool)
+        .await
+        .expect("a secret");
+    let keys = KeyRing::open(&platform.settings.secrets_path()).expect("keys");
+    let secret = keys.unseal(Purpose::SecondFactor, &sealed).expect("sealed by us");
+    let totp = totp_rs::Builder::new()
+        .with_secret(secret)
+        .with_account_name("ann")
+        .with_issuer(Some("test"))
+        .build()
+        .expect("a secret");
+    let now = Utc::now().timestamp().unsigned_abs();
+    let wrong = platform.post("/profile/second-factor/confirm", &cookies, "code=000").await;
+    assert_eq!(platform.get("/", &cookies).await.status(), StatusCode::SEE_OTHER, "{}", location(&wrong));
+    let code = totp.generate(now - 30).to_string();
+    let confirmed = platform.post("/profile/second-factor/confirm", &cookies, &format!("code={code}")).await;
+    let page = text(platform.get("/profile", &format!("{cookies}; {}", cookies_set(&confirmed))).await).await;
+    assert!(page.contains("recovery codes"), "{page}");
+    assert_eq!(platform.get("/", &cookies).await.status(), StatusCode::OK);
+
+    let step = |login| match login {
+        Ok(Login::NeedsCode(token)) => token,
+        other => panic!("no second step: {other:?}"),
+    };
+    let second = step(platform.access.log_in("ann@example.com", PASSWORD.to_owned(), &client()).await);
+    let replayed = platform.access.log_in_with_code(&second, &code, &client()).await;
+    assert!(matches!(replayed, Ok(Login::Wrong)), "a code counts once: {replayed:?}");
+    let fresh = totp.generate(now + 30).to_string();
+    let done = platform.access.log_in_with_code(&second, &fresh, &client()).await;
+    assert!(matches!(done, Ok(Login::In(_))), "{done:?}");
+    let codes = platform.access.new_recovery_codes(ann, &admin.actor("")).await.expect("codes");
+    for expected in [true, false] {
+        let second = step(platform.access.log_in("ann@example.com", PASSWORD.to_owned(), &client()).await);
+        let login = platform.access.log_in_with_code(&second, &codes[0].to_uppercase(), &client()).await;
+        assert_eq!(matches!(login, Ok(Login::In(_))), expected, "a recovery code counts once: {login:?}");
+    }
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_administrator_is_set_up_once() {
+    let platform = Platform::start().await;
+    let token = platform.access.set_up_token().await.expect("a token");
+    let form = |token: &str, password: &str| {
+        format!("token={token}&name=Root&email=root%40example.com&password={}", password.replace(' ', "+"))
+    };
+    let page = platform.get(&format!("/setup?token={token}"), "").await;
+    assert_eq!(page.status(), StatusCode::OK);
+    let weak = platform.post("/setup", "", &form(&token, "password1234")).await;
+    assert!(location(&weak).starts_with("/setup?token="), "{}", location(&weak));
+    let made_up = platform.post("/setup", "", &form("made-up", PASSWORD)).await;
+    assert!(location(&made_up).starts_with("/setup"), "{}", location(&made_up));
+    let done = platform.post("/setup", "", &form(&token, PASSWORD)).await;
+    assert_eq!((done.status(), location(&done)), (StatusCode::SEE_OTHER, "/"));
+    assert_eq!(platform.get("/admin/users", &cookies_set(&done)).await.status(), StatusCode::OK);
+    let again = platform.post("/setup", "", &form(&token, PASSWORD)).await;
+    assert!(location(&again).starts_with("/setup"), "{}", location(&again));
+    assert_eq!(platform.access.demo_administrator("demo@example.com").await.expect("an answer"), None);
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_log_cannot_be_changed_unseen() {
+    let platform = Platform::start().await;
+    platform.user("ann@example.com", "viewer").await;
+    let evil = "x\r\n99 forged success";
+    let _ = platform.access.log_in(evil, "wrong".to_owned(), &client()).await;
+    let keys = KeyRing::open(&platform.settings.secrets_path()).expect("keys");
+    let whole = audit::verify(&platform.pool, &keys).await.expect("an answer");
+    assert!(whole.lines >= 4 && whole.broken_at.is_none(), "{whole:?}");
+    let stored: Vec<String> = sqlx::query_scalar("SELECT actor FROM streamlinehub.audit_log WHERE action = 'login'")
+        .fetch_all(&platform.pool)
+        .await
+        .expect("lines");
+    assert!(stored.iter().any(|actor| actor.contains("forged")) && stored.iter().all(|actor| !actor.contains('\n')));
+
+    for statement in [
+        "UPDATE streamlinehub.audit_log SET actor = 'nobody'",
+        "DELETE FROM streamlinehub.audit_log",
+        "TRUNCATE streamlinehub.audit_log",
+    ] {
+        let error = sqlx::query(statement).execute(&platform.pool).await.expect_err("append-only");
+        assert!(error.to_string().contains("append-only"), "{error}");
+    }
+    // Somebody with all rights over the database.
+    for statement in [
+        "ALTER TABLE streamlinehub.audit_log DISABLE TRIGGER append_only",
+        "UPDATE streamlinehub.audit_log SET outcome = 'success' WHERE number = 2",
+    ] {
+        sqlx::query(statement).execute(&platform.pool).await.expect("a superuser may");
+    }
+    sqlx::query("UPDATE streamlinehub.audit_log SET detail = 'altered' WHERE number = 2")
+        .execute(&platform.pool)
+        .await
+        .expect("a superuser may");
+    assert_eq!(audit::verify(&platform.pool, &keys).await.expect("an answer").broken_at, Some(2));
+    sqlx::query("DELETE FROM streamlinehub.audit_log WHERE number = 2").execute(&platform.pool).await.expect("deleted");
+    assert_eq!(audit::verify(&platform.pool, &keys).await.expect("an answer").broken_at, Some(3));
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_log_in_with_json() {
+    let platform = Platform::start().await;
+    platform.user("ann@example.com", "viewer").await;
+    let post = async |path: &str, body: String| {
+        let request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
+        platform.send(request, &body).await
+    };
+    let wrong = post("/api/v1/auth/login", r#"{"email":"ann@example.com","password":"no"}"#.to_owned()).await;
+    assert_eq!(wrong.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(wrong.headers()[header::CONTENT_TYPE], "application/problem+json");
+    assert_eq!(post("/api/v1/auth/login", "{".to_owned()).await.status(), StatusCode::BAD_REQUEST);
+    let login = post("/api/v1/auth/login", format!(r#"{{"email":"ann@example.com","password":"{PASSWORD}"}}"#)).await;
+    assert_eq!(login.status(), StatusCode::OK);
+    let tokens: serde_json::Value = serde_json::from_str(&text(login).await).expect("JSON");
+    let bearer = format!("Bearer {}", tokens["access_token"].as_str().expect("a token"));
+    let me = Request::get("/api/v1/auth/me").header(header::AUTHORIZATION, &bearer);
+    let me: Me = serde_json::from_str(&text(platform.send(me, "").await).await).expect("JSON");
+    assert_eq!((me.email.as_str(), me.role.as_str()), ("ann@example.com", "viewer"));
+    assert!(me.access_seconds_left > 0 && me.access_seconds_left <= 900);
+
+    let refresh = format!(r#"{{"refresh_token":"{}"}}"#, tokens["refresh_token"].as_str().expect("a token"));
+    assert_eq!(post("/api/v1/auth/refresh", refresh.clone()).await.status(), StatusCode::OK);
+    assert_eq!(post("/api/v1/auth/refresh", refresh).await.status(), StatusCode::UNAUTHORIZED);
+    let me = Request::get("/api/v1/auth/me").header(header::AUTHORIZATION, &bearer);
+    assert_eq!(platform.send(me, "").await.status(), StatusCode::UNAUTHORIZED, "reuse ended the session");
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_processes_count_requests_together() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut settings = Settings::defaults();
+    settings.data_dir = folder.path().join("data");
+    settings.kafka.embedded_port = 0;
+    let services = Services::start(&settings).await.expect("services");
+    let one = RateLimits::new(probes::connect_redis(&services.redis_url).await.expect("Redis"));
+    let other = RateLimits::new(probes::connect_redis(&services.redis_url).await.expect("Redis"));
+    let mut passed = 0;
+    for _ in 0..20 {
+        for limits in [&one, &other] {
+            passed += u32::from(limits.exceeded("user:ann", Rate(10)).await.is_none());
+        }
+    }
+    // Ten at once, and perhaps one more if the loop took six seconds.
+    assert!((10..=11).contains(&passed), "{passed}");
+    let wait = one.exceeded("user:ann", Rate(10)).await.expect("too many");
+    assert!(wait <= Duration::from_secs(6), "{wait:?}");
+    assert_eq!(one.exceeded("user:bob", Rate(10)).await, None, "others are not held up");
+    assert_eq!(one.exceeded("user:ann", Rate(0)).await, None, "no limit");
+    services.stop().await;
+}
