@@ -1,9 +1,22 @@
 // What holds for every page.
 
 import AxeBuilder from "@axe-core/playwright";
-import { expect, hasScripts, open, test } from "./support";
+import { DOORS, expect, hasScripts, open, test } from "./support";
 
-const PAGES = ["/?range=1y", "/?range=24h", "/?range=fortnight", "/?from=1999-01-01&to=1999-01-31", "/pipeline"];
+const PAGES = [
+  "/?range=1y",
+  "/?range=24h",
+  "/?range=fortnight",
+  "/?from=1999-01-01&to=1999-01-31",
+  "/pipeline",
+  "/profile",
+  "/keys",
+  "/admin/users",
+  "/admin/roles",
+  "/admin/sessions",
+  "/admin/audit",
+  ...DOORS,
+];
 
 for (const path of PAGES) {
   for (const colorScheme of ["light", "dark"] as const) {

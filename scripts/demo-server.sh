@@ -8,35 +8,48 @@ chmod 755 "$SCRATCH"
 LOG="$SCRATCH/server.log"
 server_pid=
 
-# start_server LIVE_RATE: starts it and sets server_pid and BASE_URL; on new data ADMIN_EMAIL and ADMIN_PASSWORD, as soon as the
-# administrator is there.
+# start_server LIVE_RATE: starts it and sets server_pid and BASE_URL; on new data also ADMIN_EMAIL and ADMIN_PASSWORD, which are
+# printed once.
 start_server() {
-  local deadline=$((SECONDS + 30))
+  launch "$SCRATCH/data" LIVE_RATE="$1" DEMO_ADMINISTRATOR=true REPLAY_ENABLED=true REPLAY_PATH="$CACHE/datasets/completejourney-0.1.0"
+  if [ -z "${ADMIN_PASSWORD:-}" ]; then
+    wait_for_line 's/^Log in as \([^ ]*\) with the password \([^ ]*\)$/\1 \2/p'
+    read -r ADMIN_EMAIL ADMIN_PASSWORD <<<"$line"
+    export ADMIN_EMAIL ADMIN_PASSWORD
+  fi
+}
+
+# start_empty_server: starts one without data and users, and sets SETUP_LINK.
+start_empty_server() {
+  launch "$SCRATCH/empty" LIVE_RATE=0 DEMO_ADMINISTRATOR=false REPLAY_ENABLED=false
+  wait_for_line 's/^\(http:[^ ]*\/setup?token=[^ ]*\)$/\1/p'
+  export SETUP_LINK="$line"
+}
+
+# launch DATA_DIR VARIABLE=VALUE ...: nothing of the caller's own set-up takes part.
+launch() {
+  local data="$1"
+  shift
   : >"$LOG"
-  # Nothing of the caller's own set-up takes part.
   env -u STREAMLINEHUB_CONFIG -u KAFKA_BOOTSTRAP_SERVERS -u REDIS_URL -u DATABASE_URL -u DELTA_LAKE_PATH -u LOG_LEVEL -u LOG_JSON \
     -u WEB_PUBLIC_URL -u WEB_TLS_CERTIFICATE -u WEB_TLS_KEY -u SECRETS_PATH \
-    DEMO_ADMINISTRATOR=true RATE_LIMIT_PER_MINUTE=0 RATE_LIMIT_LOGIN_PER_MINUTE=0 \
-    ADDRESS=127.0.0.1 PORT=0 KAFKA_EMBEDDED_PORT=0 DATA_DIR="$SCRATCH/data" LIVE_RATE="$1" \
-    REPLAY_ENABLED=true REPLAY_PATH="$CACHE/datasets/completejourney-0.1.0" LEPTOS_SITE_ROOT="$CARGO_TARGET_DIR/site" \
-    "$SERVER" >>"$LOG" 2>&1 &
+    RATE_LIMIT_PER_MINUTE=0 RATE_LIMIT_LOGIN_PER_MINUTE=0 ADDRESS=127.0.0.1 PORT=0 KAFKA_EMBEDDED_PORT=0 \
+    DATA_DIR="$data" LEPTOS_SITE_ROOT="$CARGO_TARGET_DIR/site" "$@" "$SERVER" >>"$LOG" 2>&1 &
   server_pid=$!
+  wait_for_line 's/.*open \(http:[^ ]*\) in a browser.*/\1/p'
+  export BASE_URL="$line"
+}
+
+# wait_for_line EXPRESSION: until the server has printed what this expression of sed prints, which is then in `line`.
+wait_for_line() {
+  local deadline=$((SECONDS + 90))
   while true; do
-    BASE_URL="$(sed -n 's/.*open \(http:[^ ]*\) in a browser.*/\1/p' "$LOG" | head -n 1)"
-    if [ -n "$BASE_URL" ]; then break; fi
-    kill -0 "$server_pid" 2>/dev/null || fail "the server ended at once"
-    [ $SECONDS -lt $deadline ] || fail "the server did not say within 30 s where it listens"
-    sleep 0.1
-  done
-  export BASE_URL
-  # Printed once, when there are no users.
-  while [ -z "${ADMIN_PASSWORD:-}" ]; do
-    read -r ADMIN_EMAIL ADMIN_PASSWORD < <(sed -n 's/^Log in as \([^ ]*\) with the password \([^ ]*\)$/\1 \2/p' "$LOG") || true
+    line="$(sed -n "$1" "$LOG" | head -n 1)"
+    if [ -n "$line" ]; then return; fi
     kill -0 "$server_pid" 2>/dev/null || fail "the server ended"
-    [ $SECONDS -lt $((deadline + 60)) ] || fail "the server did not say within 90 s who may log in"
+    [ $SECONDS -lt $deadline ] || fail "the server has not printed within 90 s what is waited for"
     sleep 0.1
   done
-  export ADMIN_EMAIL ADMIN_PASSWORD
 }
 
 # The state of the demo data and the share of it that is in Gold, such as "running 42 %"; empty while nothing answers.
@@ -113,9 +126,10 @@ clean_up() {
     kill -KILL "$server_pid" 2>/dev/null || true
     wait "$server_pid" 2>/dev/null || true
   fi
-  # Where the user of PostgreSQL cannot reach the temporary folder, the database lives where this note says.
-  database="$(cat "$SCRATCH/data/postgres/location" 2>/dev/null || true)"
-  case "$database" in /var/lib/streamlinehub/?*) rm -rf "$database" ;; esac
+  # Where the user of PostgreSQL cannot reach the temporary folder, the databases live where these notes say.
+  for database in $(cat "$SCRATCH"/*/postgres/location 2>/dev/null || true); do
+    case "$database" in /var/lib/streamlinehub/?*) rm -rf "$database" ;; esac
+  done
   rm -rf "$SCRATCH"
   exit $code
 }

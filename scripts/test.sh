@@ -37,4 +37,9 @@ wait_for_replay 60 loaded
 playwright test -c end2end "$@"
 stop_server
 
+say "The first start of a server without users"
+start_empty_server
+playwright test -c end2end --project=hydrated-wide access.spec.ts -g "the first administrator"
+stop_server
+
 say "All tests passed"

@@ -8,15 +8,16 @@ use leptos::{
     },
 };
 use model::{
-    access::{
-        ApiKeySummary, AuditFilter, AuditPage, Flash, Me, Permission, Role, SecondFactor, SessionSummary, UsersView,
-    },
+    access::{ApiKeySummary, AuditFilter, AuditPage, Flash, Me, Role, SecondFactor, SessionSummary, UsersView},
     health::Health,
     live::Live,
     overview::Overview,
     pipeline::PipelineView,
     range::Range,
 };
+
+#[cfg(feature = "ssr")]
+use model::access::Permission;
 
 use crate::problem::Problem;
 

@@ -8,7 +8,7 @@ use app::{
     shell,
 };
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::{DefaultBodyLimit, FromRef, Request, State},
     handler::Handler,
     http::{HeaderValue, Method, StatusCode, Uri, header},
@@ -21,7 +21,7 @@ use leptos::{
     prelude::provide_context,
 };
 use leptos_axum::{LeptosRoutes, generate_route_list, render_app_async_with_context};
-use model::health::Status;
+use model::{access::Permission, health::Status};
 use tower_http::{
     compression::{CompressionLayer, CompressionLevel},
     services::ServeDir,
@@ -32,7 +32,7 @@ use tower_http::{
 use crate::{
     access::{
         forms,
-        guard::{Gate, guard},
+        guard::{Gate, Identity, guard},
         people::Visit,
         rest,
     },
@@ -113,9 +113,13 @@ fn page_context(state: &WebState) -> impl Fn() + Clone + Send + Sync + 'static {
     }
 }
 
-/// Never waits: for load balancers, scripts and people. 503 only if something is down.
-async fn health(State(state): State<WebState>) -> Response {
-    let health = state.dashboard.health().await;
+/// Never waits: for load balancers, scripts and people. 503 only if something is down. Where the parts are and what ails
+/// them is for those who look after the pipeline.
+async fn health(State(state): State<WebState>, identity: Option<Extension<Identity>>) -> Response {
+    let mut health = state.dashboard.health().await;
+    if !identity.is_some_and(|identity| identity.standing.may(Permission::PipelineRead)) {
+        health.components.iter_mut().for_each(|component| component.detail = None);
+    }
     let status = if health.status == Status::Down { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
     (status, no_store, Json(health)).into_response()
@@ -140,5 +144,7 @@ async fn page_not_found(State(state): State<WebState>, request: Request) -> Resp
     if page.status() == StatusCode::OK {
         *page.status_mut() = StatusCode::NOT_FOUND;
     }
+    // It shows who is signed in.
+    page.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     page
 }

@@ -8,7 +8,8 @@ use leptos_axum::ResponseOptions;
 use url::Url;
 
 /// For everything that is not a page: nothing in it may run or load anything.
-const POLICY_WITHOUT_PAGE: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+const POLICY_WITHOUT_PAGE: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
 
 const HEADERS: [(HeaderName, HeaderValue); 6] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),

@@ -278,6 +278,11 @@ async fn a_session_begins_with_the_login_form_and_ends_at_once() {
     assert_eq!(page.headers()[header::CACHE_CONTROL], "no-store");
     assert!(text(page).await.contains("ann@example.com"));
 
+    // A second login in the same browser ends the first session.
+    let again = platform.post("/login", &cookies, &form(PASSWORD)).await;
+    assert_eq!(location(&platform.get("/profile", &cookies).await), "/login?next=%2Fprofile");
+    let cookies = cookies_set(&again);
+
     let away = platform.get("/admin/users?x=1", "").await;
     assert_eq!((away.status(), location(&away)), (StatusCode::SEE_OTHER, "/login?next=%2Fadmin%2Fusers%3Fx%3D1"));
 
@@ -420,6 +425,9 @@ async fn an_api_key_does_what_it_was_made_for_and_no_more_than_its_owner() {
     assert_eq!(status("/api/v1/auth/me").await, StatusCode::OK);
     assert_ne!(status("/api/ui/live-now").await, StatusCode::FORBIDDEN);
     assert_eq!(status("/api/ui/pipeline").await, StatusCode::FORBIDDEN, "the owner may, the key may not");
+    assert_eq!(status("/profile").await, StatusCode::FORBIDDEN, "pages are for people");
+    let form = platform.with_bearer(&Method::POST, "/profile/second-factor/begin", Some(&key)).await;
+    assert_eq!(form, StatusCode::FORBIDDEN);
     let stored: Vec<u8> = sqlx::query_scalar("SELECT key_hash FROM streamlinehub.api_keys")
         .fetch_one(&platform.pool)
         .await
@@ -501,7 +509,8 @@ async fn a_second_factor_that_a_role_requires_comes_before_everything_else() {
     let me = platform.with_bearer(&Method::GET, "/api/ui/live-now", Some(&tokens.access)).await;
     assert_eq!(me, StatusCode::FORBIDDEN);
 
-    platform.post("/profile/second-factor/begin", &cookies, "").await;
+    let form = format!("password={}", PASSWORD.replace(' ', "+"));
+    platform.post("/profile/second-factor/begin", &cookies, &form).await;
     let sealed: Vec<u8> = sqlx::query_scalar("SELECT totp_secret FROM streamlinehub.users WHERE id = $1")
         .bind(ann)
         .fetch_one(&platform.pool)

@@ -109,11 +109,14 @@ async fn it_starts_serves_and_stops() {
         sleep(Duration::from_millis(100)).await;
     };
     assert_eq!(ready.replay.state, ReplayState::Off);
+    assert!(ready.components.iter().all(|component| component.detail.is_none()), "that is not for everybody");
+    let token = access_token(&settings(&folder)).await;
+    let (_, body) = get(address, "/api/v1/health", &token).await.expect("an answer");
+    let ready: Health = serde_json::from_str(&body).expect("JSON");
     let broker =
         ready.components.iter().find(|component| component.name == "broker").and_then(|broker| broker.detail.clone());
     let broker = broker.expect("the broker's address");
 
-    let token = access_token(&settings(&folder)).await;
     tokio::task::spawn_blocking(move || generate::run(&broker, 1000.0, 50, 1, &CancellationToken::new()))
         .await
         .expect("a thread")

@@ -35,7 +35,7 @@ pub fn AuditTable(entries: Vec<AuditEntry>) -> impl IntoView {
 
 fn row(entry: AuditEntry) -> impl IntoView {
     let actor = if entry.actor.is_empty() { "Unknown".to_owned() } else { entry.actor };
-    let address = if entry.address.is_empty() { "Command line".to_owned() } else { entry.address };
+    let address = if entry.address.is_empty() { "On the server".to_owned() } else { entry.address };
     view! {
         <tr>
             <td class="number" data-label="No.">

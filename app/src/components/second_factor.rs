@@ -31,7 +31,8 @@ fn Begin() -> impl IntoView {
             <State state="idle" label="Off" />
             "With a second factor a stolen password is not enough: each login asks for a code of your authenticator app as well."
         </p>
-        <form method="post" action="/profile/second-factor/begin">
+        <form class="form" method="post" action="/profile/second-factor/begin">
+            <PasswordField id="begin-password" name="password" label="Your password to set it up" kind=Kind::Current />
             <button type="submit" class="button">
                 "Set up a second factor"
             </button>
@@ -69,11 +70,6 @@ fn Confirm(secret: String, qr_code: String) -> impl IntoView {
                 </form>
             </li>
         </ol>
-        <form method="post" action="/profile/second-factor/begin">
-            <button type="submit" class="button button-secondary">
-                "Begin again with another key"
-            </button>
-        </form>
     }
     .into_any()
 }

@@ -83,6 +83,12 @@ impl Access {
     /// There is no such key; the database does not answer.
     pub async fn revoke_api_key(&self, key: Uuid, standing: &Standing, actor: &Actor) -> Result<(), Denied> {
         let of = if standing.may(Permission::UsersManage) { None } else { Some(standing.user) };
+        let owner = sqlx::query_scalar!("SELECT user_id FROM streamlinehub.api_keys WHERE id = $1", key)
+            .fetch_optional(&self.pool)
+            .await?;
+        if let Some(owner) = owner.filter(|owner| of.is_none() && *owner != standing.user) {
+            self.check_manageable(owner, standing).await?;
+        }
         let mut transaction = self.pool.begin().await?;
         let revoked = sqlx::query!(
             "UPDATE streamlinehub.api_keys k SET revoked_at = now() FROM streamlinehub.users u

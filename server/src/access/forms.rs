@@ -65,6 +65,8 @@ struct Door {
     gate: Arc<Gate>,
     access: Arc<Access>,
     client: Client,
+    /// The refresh token that the browser had before.
+    refresh: Option<String>,
 }
 
 /// What the handlers behind the login work with.
@@ -83,7 +85,8 @@ impl FromRequestParts<WebState> for Door {
         let unready = || guard::refusal(Kind::Page, StatusCode::SERVICE_UNAVAILABLE, "The server is starting.");
         let access = state.gate.access().cloned().ok_or_else(unready)?;
         let Extension(client) = parts.extract::<Extension<Client>>().await.map_err(|_| unready())?;
-        Ok(Door { gate: Arc::clone(&state.gate), access, client })
+        let refresh = state.gate.cookies.get(&parts.headers, Name::Refresh);
+        Ok(Door { gate: Arc::clone(&state.gate), access, client, refresh })
     }
 }
 
@@ -91,7 +94,7 @@ impl FromRequestParts<WebState> for Desk {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Desk, Response> {
-        let Door { gate, access, client } = Door::from_request_parts(parts, state).await?;
+        let Door { gate, access, client, .. } = Door::from_request_parts(parts, state).await?;
         let nobody = || guard::refusal(Kind::Page, StatusCode::UNAUTHORIZED, "Log in first.");
         let identity = parts.extensions.get::<Identity>().ok_or_else(nobody)?;
         let actor = guard::actor_of(identity, &client);
@@ -150,7 +153,14 @@ fn with_next(path: &str, next: &str) -> String {
     }
 }
 
-fn begin_session(gate: &Gate, tokens: &Tokens, path: &str) -> Response {
+/// The browser's earlier session, if it had one, ends with the new one.
+async fn begin_session(door: &Door, tokens: &Tokens, path: &str) -> Response {
+    let gate = &door.gate;
+    if let Some(refresh) = &door.refresh
+        && let Err(error) = door.access.end_session_of(refresh, tokens.user, &door.client).await
+    {
+        tracing::warn!("the browser's earlier session could not be ended: {error:#}");
+    }
     let mut response = plain::see_other(path);
     let headers = response.headers_mut();
     for cookie in gate.cookies.session(tokens) {
@@ -169,9 +179,9 @@ struct LogIn {
 }
 
 async fn log_in(door: Door, Form(form): Form<LogIn>) -> Response {
-    let Door { gate, access, client } = door;
-    match access.log_in(&form.email, form.password, &client).await {
-        Ok(Login::In(tokens)) => begin_session(&gate, &tokens, &safe_next(&form.next)),
+    let Door { gate, access, client, .. } = &door;
+    match access.log_in(&form.email, form.password, client).await {
+        Ok(Login::In(tokens)) => begin_session(&door, &tokens, &safe_next(&form.next)).await,
         Ok(Login::NeedsCode(token)) => {
             let mut response = plain::see_other(with_next("/login/code", &form.next));
             response.headers_mut().append(header::SET_COOKIE, gate.cookies.second_step(token));
@@ -179,9 +189,9 @@ async fn log_in(door: Door, Form(form): Form<LogIn>) -> Response {
         }
         Ok(Login::Wrong) => {
             let wrong = invalid("The e-mail address or the password is wrong.");
-            go_on(&gate, &access, &with_next("/login", &form.next), wrong)
+            go_on(gate, access, &with_next("/login", &form.next), wrong)
         }
-        Err(denied) => go_on(&gate, &access, &with_next("/login", &form.next), Err(denied)),
+        Err(denied) => go_on(gate, access, &with_next("/login", &form.next), Err(denied)),
     }
 }
 
@@ -193,20 +203,20 @@ struct LogInWithCode {
 }
 
 async fn log_in_with_code(door: Door, headers: HeaderMap, Form(form): Form<LogInWithCode>) -> Response {
-    let Door { gate, access, client } = door;
+    let Door { gate, access, client, .. } = &door;
     let token = gate.cookies.get(&headers, Name::SecondStep).unwrap_or_default();
-    match access.log_in_with_code(&token, &form.code, &client).await {
-        Ok(Login::In(tokens)) => begin_session(&gate, &tokens, &safe_next(&form.next)),
+    match access.log_in_with_code(&token, &form.code, client).await {
+        Ok(Login::In(tokens)) => begin_session(&door, &tokens, &safe_next(&form.next)).await,
         Ok(Login::Wrong | Login::NeedsCode(_)) => {
-            go_on(&gate, &access, &with_next("/login/code", &form.next), invalid("That code is not right."))
+            go_on(gate, access, &with_next("/login/code", &form.next), invalid("That code is not right."))
         }
-        Err(denied @ Denied::Invalid(_)) => go_on(&gate, &access, &with_next("/login", &form.next), Err(denied)),
-        Err(denied) => go_on(&gate, &access, &with_next("/login/code", &form.next), Err(denied)),
+        Err(denied @ Denied::Invalid(_)) => go_on(gate, access, &with_next("/login", &form.next), Err(denied)),
+        Err(denied) => go_on(gate, access, &with_next("/login/code", &form.next), Err(denied)),
     }
 }
 
 async fn log_out(door: Door, identity: Option<Extension<Identity>>) -> Response {
-    let Door { gate, access, client } = door;
+    let Door { gate, access, client, .. } = door;
     let mut outcome = Ok(good("You are logged out."));
     if let Some(Extension(identity)) = identity
         && let Some(session) = identity.session()
@@ -234,10 +244,10 @@ struct SetUp {
 }
 
 async fn set_up(door: Door, Form(form): Form<SetUp>) -> Response {
-    let Door { gate, access, client } = door;
-    match access.set_up(&form.token, &form.name, &form.email, &form.password, &client).await {
-        Ok(tokens) => begin_session(&gate, &tokens, "/"),
-        Err(denied) => go_on(&gate, &access, &with_token("/setup", &form.token), Err(denied)),
+    let Door { gate, access, client, .. } = &door;
+    match access.set_up(&form.token, &form.name, &form.email, &form.password, client).await {
+        Ok(tokens) => begin_session(&door, &tokens, "/").await,
+        Err(denied) => go_on(gate, access, &with_token("/setup", &form.token), Err(denied)),
     }
 }
 
@@ -248,13 +258,13 @@ struct Accept {
 }
 
 async fn accept(door: Door, Form(form): Form<Accept>) -> Response {
-    let Door { gate, access, client } = door;
-    match access.accept(&form.token, &form.password, &client).await {
-        Ok(Some(tokens)) => begin_session(&gate, &tokens, "/"),
+    let Door { gate, access, client, .. } = &door;
+    match access.accept(&form.token, &form.password, client).await {
+        Ok(Some(tokens)) => begin_session(&door, &tokens, "/").await,
         Ok(None) => {
-            go_on(&gate, &access, "/login", Ok(good("Your password is set. Log in with it and your second factor.")))
+            go_on(gate, access, "/login", Ok(good("Your password is set. Log in with it and your second factor.")))
         }
-        Err(denied) => go_on(&gate, &access, &with_token("/invitation", &form.token), Err(denied)),
+        Err(denied) => go_on(gate, access, &with_token("/invitation", &form.token), Err(denied)),
     }
 }
 
@@ -307,8 +317,12 @@ async fn change_password(desk: Desk, Form(form): Form<ChangePassword>) -> Respon
     desk.go_on("/profile", outcome.map(|()| good("Your password is changed. Your other sessions have ended.")))
 }
 
-async fn begin_second_factor(desk: Desk) -> Response {
-    let outcome = desk.access.begin_second_factor(desk.standing.user).await;
+async fn begin_second_factor(desk: Desk, Form(form): Form<Password>) -> Response {
+    let outcome = async {
+        desk.access.confirm_password(desk.standing.user, form.password, &desk.actor).await?;
+        desk.access.begin_second_factor(desk.standing.user).await
+    };
+    let outcome = outcome.await;
     let told = "Show the picture to your authenticator, then enter the code that it gives.";
     desk.go_on("/profile", outcome.map(|()| good(told)))
 }
@@ -369,7 +383,15 @@ async fn end_other_sessions(desk: Desk) -> Response {
 }
 
 async fn end_session(desk: Desk, Form(form): Form<SessionForm>) -> Response {
-    let outcome = desk.access.end_session(form.session, None, &desk.actor, "session.end").await;
+    let outcome = async {
+        if let Some(user) = desk.access.user_of_session(form.session).await?
+            && user != desk.standing.user
+        {
+            desk.access.check_manageable(user, &desk.standing).await?;
+        }
+        desk.access.end_session(form.session, None, &desk.actor, "session.end").await
+    };
+    let outcome = outcome.await;
     desk.go_on("/admin/sessions", outcome.map(ended))
 }
 
@@ -505,7 +527,7 @@ async fn save_role(desk: Desk, Form(fields): Form<Fields>) -> Response {
 }
 
 async fn delete_role(desk: Desk, Form(form): Form<NameForm>) -> Response {
-    let outcome = desk.access.delete_role(&form.name, &desk.actor).await;
+    let outcome = desk.access.delete_role(&form.name, &desk.standing, &desk.actor).await;
     desk.go_on(ROLES, outcome.map(|()| good("The role is deleted.")))
 }
 

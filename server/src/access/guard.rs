@@ -153,6 +153,9 @@ pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Ne
         (_, None) => return signed_out(&gate, kind, request.uri(), request.headers()),
         (Rule::Needs(permission), Some(identity)) => identity.standing.may(permission),
     };
+    if kind == Kind::Page && identity.as_ref().is_some_and(|identity| identity.session().is_none()) {
+        return refusal(kind, StatusCode::FORBIDDEN, "An API key is for the API; pages and forms are for people.");
+    }
     if let Some(identity) = &identity {
         request.extensions_mut().insert(identity.clone());
     }

@@ -82,58 +82,72 @@ fn no_store(mut response: Response) -> Response {
     response
 }
 
-/// What was denied, as a problem.
-fn denied(denied: Denied) -> Response {
-    match denied {
-        Denied::Invalid(why) => Problem::new(StatusCode::BAD_REQUEST, why).into_response(),
-        Denied::Forbidden(why) => Problem::new(StatusCode::FORBIDDEN, why).into_response(),
-        Denied::TooMany(seconds) => {
-            let why = Denied::TooMany(seconds).to_string();
-            let mut response = Problem::new(StatusCode::TOO_MANY_REQUESTS, why).into_response();
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-            response
-        }
-        Denied::Internal(error) => {
-            tracing::error!("a request failed: {error:#}");
-            let why = "Something went wrong on the server; its log says what.";
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, why).into_response()
+/// Why there is no answer.
+enum Refusal {
+    Denied(Denied),
+    Problem(Problem),
+    Unauthorized(&'static str),
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Refusal {
+        Refusal::Denied(denied)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let problem = |status, why: String| Problem::new(status, why).into_response();
+        match self {
+            Refusal::Problem(problem) => problem.into_response(),
+            Refusal::Unauthorized(why) => {
+                let mut response = problem(StatusCode::UNAUTHORIZED, why.to_owned());
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                response
+            }
+            Refusal::Denied(Denied::Internal(error)) => {
+                tracing::error!("a request failed: {error:#}");
+                let why = Denied::Internal(error).to_string();
+                problem(StatusCode::INTERNAL_SERVER_ERROR, why)
+            }
+            Refusal::Denied(Denied::Invalid(why)) => problem(StatusCode::BAD_REQUEST, why),
+            Refusal::Denied(Denied::Forbidden(why)) => problem(StatusCode::FORBIDDEN, why),
+            Refusal::Denied(Denied::TooMany(seconds)) => {
+                let mut response = problem(StatusCode::TOO_MANY_REQUESTS, Denied::TooMany(seconds).to_string());
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+                response
+            }
         }
     }
 }
 
-fn unauthorized(why: &str) -> Response {
-    let mut response = Problem::new(StatusCode::UNAUTHORIZED, why).into_response();
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    response
-}
-
-fn access(state: &WebState) -> Result<Arc<Access>, Response> {
-    let starting = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The server is starting.").into_response();
+fn access(state: &WebState) -> Result<Arc<Access>, Refusal> {
+    let starting = || Refusal::Problem(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The server is starting."));
     state.gate.access().cloned().ok_or_else(starting)
 }
 
-fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Response> {
+fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Refusal> {
     body.map(|Json(body)| body)
-        .map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()).into_response())
+        .map_err(|rejection| Refusal::Problem(Problem::new(rejection.status(), rejection.body_text())))
 }
 
 async fn log_in(
     State(state): State<WebState>,
     Extension(client): Extension<Client>,
     json: Result<Json<LogIn>, JsonRejection>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     let (access, form) = (access(&state)?, body(json)?);
-    let first = access.log_in(&form.email, form.password, &client).await.map_err(denied)?;
+    let first = access.log_in(&form.email, form.password, &client).await?;
     let login = match (first, form.code) {
-        (Login::NeedsCode(token), Some(code)) => {
-            access.log_in_with_code(&token, &code, &client).await.map_err(denied)?
-        }
+        (Login::NeedsCode(token), Some(code)) => access.log_in_with_code(&token, &code, &client).await?,
         (login, _) => login,
     };
     Ok(match login {
         Login::In(tokens) => answer(tokens),
-        Login::NeedsCode(_) => unauthorized("This account has a second factor: send `code` as well."),
-        Login::Wrong => unauthorized("The e-mail address, the password or the code is wrong."),
+        Login::NeedsCode(_) => {
+            return Err(Refusal::Unauthorized("This account has a second factor: send `code` as well."));
+        }
+        Login::Wrong => return Err(Refusal::Unauthorized("The e-mail address, the password or the code is wrong.")),
     })
 }
 
@@ -141,11 +155,11 @@ async fn refresh(
     State(state): State<WebState>,
     Extension(client): Extension<Client>,
     json: Result<Json<Refresh>, JsonRejection>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     let (access, form) = (access(&state)?, body(json)?);
-    match access.renew(&form.refresh_token, &client).await.map_err(denied)? {
+    match access.renew(&form.refresh_token, &client).await? {
         Some(tokens) => Ok(answer(tokens)),
-        None => Err(unauthorized("The refresh token is not good any more. Log in again.")),
+        None => Err(Refusal::Unauthorized("The refresh token is not good any more. Log in again.")),
     }
 }
 
@@ -153,13 +167,13 @@ async fn log_out(
     State(state): State<WebState>,
     Extension(client): Extension<Client>,
     Extension(identity): Extension<Identity>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     let access = access(&state)?;
     let Some(session) = identity.session() else {
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "An API key has no session; revoke the key.").into_response());
+        return Err(Denied::Invalid("An API key has no session; revoke the key.".to_owned()).into());
     };
     let actor = guard::actor_of(&identity, &client);
-    access.end_session(session, None, &actor, "logout").await.map_err(denied)?;
+    access.end_session(session, None, &actor, "logout").await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -187,15 +201,15 @@ async fn export_audit(
     Extension(client): Extension<Client>,
     Extension(identity): Extension<Identity>,
     Query(filter): Query<AuditFilter>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     let access = access(&state)?;
-    audit::check(&filter).map_err(|error| denied(Denied::Invalid(error.to_string())))?;
+    audit::check(&filter).map_err(|error| Denied::Invalid(error.to_string()))?;
     let asked = format!(
         "who={} what={} from={} to={} outcome={}",
         filter.who, filter.what, filter.from, filter.to, filter.outcome
     );
     let actor = guard::actor_of(&identity, &client);
-    access.note(&actor, &export_deed(&asked)).await.map_err(denied)?;
+    access.note(&actor, &export_deed(&asked)).await?;
     // Read as the caller takes it, so that its length costs no memory.
     let chunks = stream::try_unfold((0, filter.before), move |(written, before)| {
         let (access, filter) = (Arc::clone(&access), filter.clone());

@@ -151,8 +151,14 @@ impl Access {
     ///
     /// # Errors
     /// It is built in, or somebody has it; the database does not answer.
-    pub async fn delete_role(&self, name: &str, actor: &Actor) -> Result<(), Denied> {
+    pub async fn delete_role(&self, name: &str, by: &Standing, actor: &Actor) -> Result<(), Denied> {
         let mut transaction = self.pool.begin().await?;
+        let stored = sqlx::query_scalar!("SELECT permissions FROM streamlinehub.roles WHERE name = $1", name)
+            .fetch_optional(&mut *transaction)
+            .await?;
+        if permissions_of(name, &stored.unwrap_or_default()).iter().any(|permission| !by.may(*permission)) {
+            return Err(Denied::Forbidden("This role may do more than you may yourself.".to_owned()));
+        }
         let used = sqlx::query_scalar!(
             r#"SELECT EXISTS (SELECT 1 FROM streamlinehub.users WHERE role = $1) AS "used!""#,
             name

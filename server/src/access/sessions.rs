@@ -288,6 +288,33 @@ impl Access {
         Ok(Some(ended.user_id))
     }
 
+    /// Ends the session that a browser had before it began a new one: it came with that session's refresh token.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn end_session_of(&self, refresh: &str, user: Uuid, client: &Client) -> Result<()> {
+        let session = sqlx::query_scalar!(
+            "SELECT session_id FROM streamlinehub.refresh_tokens WHERE token_hash = $1",
+            token_hash(refresh)
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        if let Some(session) = session {
+            let actor = Actor { id: Some(user), name: "a new login".to_owned(), address: client.address.to_string() };
+            self.end_session(session, None, &actor, "session.end").await?;
+        }
+        Ok(())
+    }
+
+    /// Whose session it is.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn user_of_session(&self, session: Uuid) -> Result<Option<Uuid>, Denied> {
+        let user = sqlx::query_scalar!("SELECT user_id FROM streamlinehub.sessions WHERE id = $1", session);
+        Ok(user.fetch_optional(&self.pool).await?)
+    }
+
     /// Ends the open sessions of a user, but for one; answers how many there were.
     ///
     /// # Errors

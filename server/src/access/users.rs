@@ -22,7 +22,7 @@ const LINK_LASTS: TimeDelta = TimeDelta::hours(48);
 const MOST_USERS: i64 = 1000;
 
 /// Keeps changes apart that must not both succeed: who becomes the first administrator, and who remains as the last.
-const LOCK: i64 = 0x5553_4552_53;
+const LOCK: i64 = 0x0055_5345_5253;
 
 /// What a person types about themselves.
 fn checked(name: &str, email: &str) -> Result<(String, String), Denied> {
