@@ -34,6 +34,7 @@ use crate::{
         table::{Change, Position},
     },
     live::WorkerStats,
+    pipeline::caught,
     settings::Settings,
 };
 
@@ -156,7 +157,7 @@ impl Gold {
         while !stop.is_cancelled() {
             let began = Instant::now();
             news.mark_unchanged();
-            match self.round().await {
+            match caught(self.round()).await {
                 // A full batch: there is more, and nothing to wait for.
                 Ok(Round::Full) => continue,
                 Ok(Round::Some | Round::Nothing) => {}

@@ -63,7 +63,11 @@ async fn look_after(
     delete_old(lake, spec, settings).await
 }
 
-async fn merge_small_files(table: &LakeTable, spec: &TableSpec) -> Result<()> {
+/// Merges the small files of a table into larger ones.
+///
+/// # Errors
+/// When a writer's commit comes between, or the lake cannot be read or written.
+pub async fn merge_small_files(table: &LakeTable, spec: &TableSpec) -> Result<()> {
     let (_, metrics) = table
         .delta()
         .clone()

@@ -1,9 +1,9 @@
 //! The flow, wired in one place. Stages hand on no data: each reads what the one before has committed, and is only told that
 //! there is news. So any of them may stop, fail or start again without the others noticing more than silence.
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use futures::{FutureExt, future::BoxFuture};
 use model::topic::Topic;
 use tokio::{sync::watch, task::JoinSet};
@@ -31,6 +31,15 @@ pub struct Pipeline {
     silver: Running,
     gold: Running,
     others: Running,
+}
+
+/// The step of a stage, in which a panic is a failure like any other: the stage looks at its tables anew and tries again. A
+/// fault of ours then shows as an error on the page, and not as silence.
+pub(crate) async fn caught<T>(step: impl Future<Output = Result<T>>) -> Result<T> {
+    AssertUnwindSafe(step).catch_unwind().await.unwrap_or_else(|panic| {
+        let why = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        bail!("a fault in the program: {}", why.unwrap_or("it panicked"))
+    })
 }
 
 /// Tasks that stop together.

@@ -219,10 +219,12 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The static group member that this process is, if it is one.
+    /// The static group member that this process is, if it is one. Beside the embedded broker it always is: that one does not
+    /// miss a member that fell silent, so whoever comes back must be known as the same.
     #[must_use]
     pub fn group_instance(&self) -> Option<&str> {
-        Some(self.kafka.instance.as_str()).filter(|instance| !instance.is_empty())
+        let embedded = self.kafka.bootstrap_servers.is_empty().then_some("embedded");
+        Some(self.kafka.instance.as_str()).filter(|instance| !instance.is_empty()).or(embedded)
     }
 
     /// The consumer group of a topic.

@@ -8,6 +8,8 @@ use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, Utc};
 use common::{INSTANCE, World};
 use etl::{
+    lake::schema,
+    maintenance::merge_small_files,
     pipeline::Pipeline,
     produce::{Message, generate::Generator},
 };
@@ -174,6 +176,27 @@ async fn a_worker_killed_at_any_moment_loses_and_doubles_nothing() -> Result<()>
         worker.wait()?;
     }
     let pipeline = start(&world).await?;
+    world.settle().await?;
+    world.check_layers(transactions(&messages)).await?;
+    pipeline.stop().await;
+    world.services.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn merged_files_are_read_like_those_they_were_made_of() -> Result<()> {
+    let world = World::start().await?;
+    let messages = events(8, 600)?;
+    let pipeline = start(&world).await?;
+    world.send_messages(&messages[..messages.len() / 2]).await?;
+    world.settle().await?;
+    pipeline.stop().await;
+    for spec in schema::all() {
+        merge_small_files(&world.lake.table(spec).await?, spec).await?;
+    }
+    // The first half comes again. The new pipeline remembers nothing of it, and looks for its events in the merged files.
+    let pipeline = start(&world).await?;
+    world.send_messages(&messages).await?;
     world.settle().await?;
     world.check_layers(transactions(&messages)).await?;
     pipeline.stop().await;

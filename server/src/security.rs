@@ -69,10 +69,14 @@ pub(crate) fn is_socket(headers: &HeaderMap) -> bool {
 }
 
 /// Whether a browser names an origin other than the host that it asks. Programs that are no browser name none.
-pub(crate) fn is_foreign(headers: &HeaderMap) -> bool {
+pub(crate) fn is_foreign(headers: &HeaderMap, secure: bool) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return false };
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let authority = origin.to_str().ok().and_then(|origin| Url::parse(origin).ok()).and_then(|origin| {
+        // Where we are reached by TLS only, nothing of ours comes without. An origin has no user.
+        if secure && origin.scheme() != "https" || !origin.username().is_empty() {
+            return None;
+        }
         let host = origin.host_str()?;
         Some(origin.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
     });
@@ -96,7 +100,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(header::ORIGIN, HeaderValue::from_str(origin).expect("a header"));
             headers.insert(header::HOST, HeaderValue::from_str(host).expect("a header"));
-            is_foreign(&headers)
+            is_foreign(&headers, false)
         };
         assert!(!foreign("http://localhost:3000", "localhost:3000"));
         assert!(!foreign("https://example.org", "Example.org"));
@@ -105,6 +109,11 @@ mod tests {
         assert!(foreign("http://localhost:3001", "localhost:3000"));
         assert!(foreign("https://example.org.evil.org", "example.org"));
         assert!(foreign("null", "example.org"));
-        assert!(!is_foreign(&HeaderMap::new()));
+        assert!(foreign("http://user@example.org", "example.org"));
+        assert!(!is_foreign(&HeaderMap::new(), true));
+        let mut plain = HeaderMap::new();
+        plain.insert(header::ORIGIN, HeaderValue::from_static("http://example.org"));
+        plain.insert(header::HOST, HeaderValue::from_static("example.org"));
+        assert!(is_foreign(&plain, true), "TLS only");
     }
 }

@@ -148,7 +148,8 @@ async fn serve(
 ) -> Result<JoinHandle<std::io::Result<()>>> {
     let service = routes.into_make_service_with_connect_info::<SocketAddr>();
     if !web.has_tls() {
-        let server = axum_server::from_tcp(listener)?.handle(serving).first_request_timeout(SLOWEST_REQUEST);
+        let mut server = axum_server::from_tcp(listener)?.handle(serving).first_request_timeout(SLOWEST_REQUEST);
+        server.http_builder().http1().header_read_timeout(SLOWEST_REQUEST);
         return Ok(tokio::spawn(server.serve(service)));
     }
     // Two crypto providers are linked into the process; TLS needs to be told which.
@@ -160,7 +161,9 @@ async fn serve(
             web.tls_key.display()
         )
     })?;
-    let server = axum_server::from_tcp_rustls(listener, tls)?.handle(serving).first_request_timeout(SLOWEST_REQUEST);
+    let mut server =
+        axum_server::from_tcp_rustls(listener, tls)?.handle(serving).first_request_timeout(SLOWEST_REQUEST);
+    server.http_builder().http1().header_read_timeout(SLOWEST_REQUEST);
     Ok(tokio::spawn(server.serve(service)))
 }
 

@@ -303,7 +303,15 @@ async fn a_session_begins_with_the_login_form_and_ends_at_once() {
     assert_eq!(platform.send(request, "").await.status(), StatusCode::FORBIDDEN);
     assert_eq!(platform.get("/profile", &cookies).await.status(), StatusCode::OK, "still signed in");
 
-    let out = platform.post("/logout", &cookies, "").await;
+    // Long forms, and characters that are no text.
+    let long = platform.post("/login", "", &"x".repeat(100_000)).await;
+    assert_eq!(long.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let zero = platform.post("/login", "", "email=a%00b&password=x").await;
+    assert_eq!(zero.status(), StatusCode::BAD_REQUEST);
+
+    // The access token may have ended by now.
+    let refresh_only = cookies.split("; ").filter(|cookie| cookie.starts_with("refresh=")).collect::<String>();
+    let out = platform.post("/logout", &refresh_only, "").await;
     assert_eq!((out.status(), location(&out)), (StatusCode::SEE_OTHER, "/login"));
     let after = platform.get("/profile", &cookies).await;
     assert_eq!((after.status(), location(&after)), (StatusCode::SEE_OTHER, "/login?next=%2Fprofile"));
@@ -322,8 +330,13 @@ async fn a_refresh_token_is_good_once_and_ends_everything_when_it_comes_twice() 
     assert!(renewed.contains("access=") && renewed.contains("refresh=") && !renewed.contains(&first.refresh));
     assert_eq!(platform.get("/profile", &renewed).await.status(), StatusCode::OK);
 
+    // Another page of the same browser, opened at the same moment: it gets nothing, and asks again with what the first got.
+    let raced = platform.get("/profile", &format!("refresh={}", first.refresh)).await;
+    assert_eq!((location(&raced), cookies_set(&raced).as_str()), ("/profile", ""));
+    assert_eq!(platform.get("/profile", &renewed).await.status(), StatusCode::OK);
+    tokio::time::sleep(Duration::from_millis(2000)).await;
     let again = platform.get("/profile", &format!("refresh={}", first.refresh)).await;
-    assert_eq!(again.status(), StatusCode::SEE_OTHER, "it was used");
+    assert_eq!(location(&again), "/login?next=%2Fprofile", "it was used");
     assert_eq!(
         platform.get("/profile", &renewed).await.status(),
         StatusCode::SEE_OTHER,
@@ -411,53 +424,64 @@ async fn nobody_gives_more_than_they_have() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_key_does_what_it_was_made_for_and_no_more_than_its_owner() {
     let platform = Platform::start().await;
-    let ann = platform.user("ann@example.com", "analyst").await;
+    let ann = platform.user("ann@example.com", "admin").await;
     let tokens = platform.log_in("ann@example.com").await;
     let standing =
         platform.access.standing(&Credential::Session(tokens.session)).await.expect("an answer").expect("signed in");
     let actor = standing.actor("");
-    let key = platform
-        .access
-        .create_api_key(&standing, "report", &[Permission::MetricsRead], 30, &actor)
-        .await
-        .expect("a key");
-    let status = async |path: &str| platform.with_bearer(&Method::GET, path, Some(&key)).await;
-    assert_eq!(status("/api/v1/auth/me").await, StatusCode::OK);
-    assert_ne!(status("/api/ui/live-now").await, StatusCode::FORBIDDEN);
-    assert_eq!(status("/api/ui/pipeline").await, StatusCode::FORBIDDEN, "the owner may, the key may not");
-    assert_eq!(status("/profile").await, StatusCode::FORBIDDEN, "pages are for people");
-    let form = platform.with_bearer(&Method::POST, "/profile/second-factor/begin", Some(&key)).await;
+    let key = async |permission| {
+        platform.access.create_api_key(&standing, "report", &[permission], 30, &actor).await.expect("a key")
+    };
+    let (auditing, looking) = (key(Permission::AuditRead).await, key(Permission::MetricsRead).await);
+    let status = async |key: &str, path: &str| platform.with_bearer(&Method::GET, path, Some(key)).await;
+    assert_eq!(status(&looking, "/api/v1/auth/me").await, StatusCode::OK);
+    assert_eq!(status(&auditing, "/api/v1/audit.csv").await, StatusCode::OK);
+    assert_eq!(status(&looking, "/api/v1/audit.csv").await, StatusCode::FORBIDDEN, "the owner may, the key may not");
+    for path in ["/profile", "/api/ui/second-factor", "/api/ui/me"] {
+        assert_eq!(status(&auditing, path).await, StatusCode::FORBIDDEN, "{path}: pages are for people");
+    }
+    let form = platform.with_bearer(&Method::POST, "/profile/second-factor/begin", Some(&auditing)).await;
     assert_eq!(form, StatusCode::FORBIDDEN);
-    let stored: Vec<u8> = sqlx::query_scalar("SELECT key_hash FROM streamlinehub.api_keys")
+    let stored: Vec<u8> = sqlx::query_scalar("SELECT key_hash FROM streamlinehub.api_keys LIMIT 1")
         .fetch_one(&platform.pool)
         .await
         .expect("a key");
-    assert!(!String::from_utf8_lossy(&stored).contains(&key[4..]));
+    assert!(!String::from_utf8_lossy(&stored).contains(&auditing[4..]));
 
-    platform
-        .access
-        .save_role(
-            &roles::RoleDraft {
-                name: "nothing-much".to_owned(),
-                description: String::new(),
-                permissions: vec![Permission::KeysManage],
-                requires_second_factor: false,
-            },
-            &standing_of_admin(&platform).await,
-            &actor,
-        )
-        .await
-        .expect("a role");
-    sqlx::query("UPDATE streamlinehub.users SET role = 'nothing-much' WHERE id = $1")
+    sqlx::query("UPDATE streamlinehub.users SET role = 'viewer' WHERE id = $1")
         .bind(ann)
         .execute(&platform.pool)
         .await
         .expect("changed");
     platform.access.forget(Some(ann));
-    assert_eq!(status("/api/ui/live-now").await, StatusCode::FORBIDDEN, "the owner may no longer");
-    let id = platform.access.api_keys(&standing).await.expect("an answer")[0].id;
-    platform.access.revoke_api_key(id, &standing, &actor).await.expect("revoked");
-    assert_eq!(status("/api/v1/auth/me").await, StatusCode::UNAUTHORIZED);
+    assert_eq!(status(&auditing, "/api/v1/audit.csv").await, StatusCode::FORBIDDEN, "the owner may no longer");
+    for key in platform.access.api_keys(&standing).await.expect("an answer") {
+        platform.access.revoke_api_key(key.id, &standing, &actor).await.expect("revoked");
+    }
+    assert_eq!(status(&looking, "/api/v1/auth/me").await, StatusCode::UNAUTHORIZED);
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_out_before_a_reset_is_worth_nothing_after_it() {
+    let platform = Platform::start().await;
+    let admin = standing_of_admin(&platform).await;
+    let ann = platform.user("ann@example.com", "analyst").await;
+    let tokens = platform.log_in("ann@example.com").await;
+    let standing =
+        platform.access.standing(&Credential::Session(tokens.session)).await.expect("an answer").expect("signed in");
+    let actor = standing.actor("");
+    let key =
+        platform.access.create_api_key(&standing, "k", &[Permission::MetricsRead], 1, &actor).await.expect("a key");
+    let first = platform.access.reset(ann, Some(&admin), &admin.actor("")).await.expect("a link");
+    let second = platform.access.reset(ann, Some(&admin), &admin.actor("")).await.expect("a link");
+    assert_eq!(platform.with_bearer(&Method::GET, "/api/v1/auth/me", Some(&key)).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(platform.get("/profile", &cookies_of(&tokens)).await.status(), StatusCode::SEE_OTHER);
+    assert!(platform.access.accept(&first, PASSWORD, &client()).await.is_err(), "there is a newer link");
+    for disabled in [true, false] {
+        platform.access.set_disabled(ann, disabled, &admin, &admin.actor("")).await.expect("changed");
+    }
+    assert!(platform.access.accept(&second, PASSWORD, &client()).await.is_err(), "disabling took it back");
     platform.stop().await;
 }
 

@@ -7,14 +7,21 @@
 //! again from the position that it finds there. Two writers of one source cannot both win: Delta refuses the second
 //! commit of the same application id.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use deltalake::{
     DeltaTable, DeltaTableBuilder, ObjectStore, Path,
-    arrow::array::RecordBatch,
+    arrow::{
+        array::{RecordBatch, RecordBatchReader as _},
+        compute::cast,
+        datatypes::Schema,
+    },
     kernel::{
         Action, Add, StructType, Transaction,
         engine::arrow_conversion::TryIntoKernel,
@@ -317,7 +324,11 @@ impl LakeTable {
         let found = store.get_opts(&path, Default::default()).await.with_context(context)?;
         let bytes = found.bytes().await.with_context(context)?;
         let columns: Vec<String> = columns.iter().map(|&column| column.to_owned()).collect();
-        tokio::task::spawn_blocking(move || decode(bytes, &columns)).await.with_context(context)?.with_context(context)
+        let schema = self.spec.schema.clone();
+        tokio::task::spawn_blocking(move || decode(bytes, &columns, &schema))
+            .await
+            .with_context(context)?
+            .with_context(context)
     }
 
     /// When the last commit was made, as its log entry says.
@@ -328,10 +339,28 @@ impl LakeTable {
     }
 }
 
-fn decode(bytes: Bytes, columns: &[String]) -> Result<Vec<RecordBatch>> {
+/// The named columns in the types of the table's schema, whoever wrote the file: merging small files keeps the same text as
+/// another type of Arrow, and says so in the file.
+fn decode(bytes: Bytes, columns: &[String], schema: &Schema) -> Result<Vec<RecordBatch>> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().map(String::as_str));
-    Ok(builder.with_projection(mask).with_batch_size(8192).build()?.collect::<Result<Vec<_>, _>>()?)
+    let reader = builder.with_projection(mask).with_batch_size(8192).build()?;
+    let fields: Vec<_> = reader
+        .schema()
+        .fields()
+        .iter()
+        .map(|stored| {
+            let known = schema.fields().find(stored.name()).map(|(_, field)| field);
+            Arc::clone(known.unwrap_or(stored))
+        })
+        .collect();
+    let schema = Arc::new(Schema::new(fields));
+    let typed = |batch: RecordBatch| -> Result<RecordBatch> {
+        let columns = batch.columns().iter().zip(schema.fields());
+        let columns = columns.map(|(column, field)| cast(column, field.data_type())).collect::<Result<_, _>>()?;
+        Ok(RecordBatch::try_new(Arc::clone(&schema), columns)?)
+    };
+    reader.map(|batch| typed(batch?)).collect()
 }
 
 pub(crate) fn writer_properties(spec: &TableSpec) -> WriterProperties {

@@ -35,6 +35,7 @@ use crate::{
         table::{Change, Position},
     },
     live::{TopicStats, WorkerStats},
+    pipeline::caught,
     settings::Settings,
 };
 
@@ -82,7 +83,7 @@ impl Silver {
     pub async fn run(&mut self, mut news: watch::Receiver<i64>, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             let began = Instant::now();
-            match self.step().await {
+            match caught(self.step()).await {
                 Ok(true) => continue,
                 Ok(false) => {}
                 Err(error) => self.failed(&error).await,

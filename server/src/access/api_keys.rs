@@ -33,7 +33,7 @@ impl Access {
         actor: &Actor,
     ) -> Result<String, Denied> {
         let name = name.trim();
-        if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
+        if name.is_empty() || name.chars().count() > 100 || !audit::is_one_line(name) {
             return invalid("A key's name has 1 to 100 characters.");
         }
         if !(1..=365).contains(&days) {
@@ -46,6 +46,10 @@ impl Access {
             return Err(Denied::Forbidden(format!("You do not have the permission {} yourself.", missing.name())));
         }
         let mut transaction = self.pool.begin().await?;
+        // One at a time, so that many at once do not pass the limit together.
+        sqlx::query!("SELECT id FROM streamlinehub.users WHERE id = $1 FOR UPDATE", standing.user)
+            .fetch_one(&mut *transaction)
+            .await?;
         let count = sqlx::query_scalar!(
             r#"SELECT count(*) AS "count!" FROM streamlinehub.api_keys
                WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > now()"#,

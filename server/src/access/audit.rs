@@ -6,7 +6,7 @@
 //! printed before.
 
 use anyhow::{Context, Result, ensure};
-use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDate, NaiveTime, TimeDelta, Utc};
 use futures::TryStreamExt as _;
 use model::access::{AuditEntry, AuditFilter, AuditPage, Outcome};
 use sqlx::{PgConnection, PgPool};
@@ -121,6 +121,11 @@ fn clean(text: &str) -> String {
     cleaned
 }
 
+/// Whether a text is one line and reads as it is written.
+pub(crate) fn is_one_line(text: &str) -> bool {
+    !text.chars().any(|c| c.is_control() || is_line_break(c))
+}
+
 /// Line breaks that are no control characters, and marks that turn the direction of what follows.
 fn is_line_break(c: char) -> bool {
     matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -225,6 +230,7 @@ impl Bounds {
                 return Ok(None);
             }
             let day: NaiveDate = text.parse().with_context(|| format!("`{text}` is not a day such as 2026-01-31"))?;
+            ensure!((1970..=9999).contains(&day.year()), "`{text}` is not a day such as 2026-01-31");
             Ok(Some(day.and_time(NaiveTime::MIN).and_utc()))
         };
         let outcome = match filter.outcome.trim() {
@@ -237,6 +243,7 @@ impl Bounds {
         };
         for text in [&filter.who, &filter.what] {
             ensure!(text.chars().count() <= LONGEST, "a filter has at most {LONGEST} characters");
+            ensure!(is_one_line(text), "a filter is one line of text");
         }
         Ok(Bounds {
             who: pattern(&filter.who),
@@ -338,7 +345,11 @@ pub fn csv(entries: &[AuditEntry], with_header: bool) -> Result<Vec<u8>> {
 }
 
 fn harmless(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']) {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -378,6 +389,8 @@ mod tests {
         };
         assert!(check(&filter("2026-01-31", "refused")).is_ok());
         assert!(check(&filter("yesterday", "")).is_err());
+        assert!(check(&filter("-262143-01-01", "")).is_err());
+        assert!(check(&AuditFilter { who: "a\u{0}".to_owned(), ..AuditFilter::default() }).is_err());
         assert!(check(&filter("", "' OR 1=1 --")).is_err());
     }
 }

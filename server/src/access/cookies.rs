@@ -2,6 +2,7 @@
 
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::Utc;
 use http::{HeaderMap, HeaderValue};
 use model::access::Flash;
 
@@ -92,13 +93,15 @@ impl Cookies {
     /// # Errors
     /// Never in practice.
     pub fn flash(self, keys: &KeyRing, flash: &Flash) -> anyhow::Result<HeaderValue> {
-        let sealed = keys.seal(Purpose::Flash, &serde_json::to_vec(flash)?)?;
+        let until = Utc::now().timestamp() + FLASH_SECONDS;
+        let sealed = keys.seal(Purpose::Flash, &serde_json::to_vec(&(until, flash))?)?;
         Ok(self.set(Name::Flash, URL_SAFE_NO_PAD.encode(sealed), FLASH_SECONDS))
     }
 
     pub fn read_flash(self, keys: &KeyRing, headers: &HeaderMap) -> Option<Flash> {
         let sealed = URL_SAFE_NO_PAD.decode(self.get(headers, Name::Flash)?).ok()?;
-        serde_json::from_slice(&keys.unseal(Purpose::Flash, &sealed)?).ok()
+        let (until, flash): (i64, Flash) = serde_json::from_slice(&keys.unseal(Purpose::Flash, &sealed)?).ok()?;
+        (until > Utc::now().timestamp()).then_some(flash)
     }
 }
 

@@ -122,7 +122,8 @@ fn go_on(gate: &Gate, access: &Access, path: &str, outcome: Result<Flash, Denied
             if let Denied::Internal(error) = &denied {
                 tracing::error!(path, "a form could not be carried out: {error:#}");
             }
-            Flash { good: false, text: denied.to_string(), secrets: Vec::new() }
+            // A cookie carries it: no more than fits.
+            Flash { good: false, text: denied.to_string().chars().take(300).collect(), secrets: Vec::new() }
         }
     };
     let mut response = plain::see_other(path);
@@ -157,9 +158,9 @@ fn with_next(path: &str, next: &str) -> String {
 async fn begin_session(door: &Door, tokens: &Tokens, path: &str) -> Response {
     let gate = &door.gate;
     if let Some(refresh) = &door.refresh
-        && let Err(error) = door.access.end_session_of(refresh, tokens.user, &door.client).await
+        && let Err(error) = door.access.end_session_of(refresh, "a new login", &door.client).await
     {
-        tracing::warn!("the browser's earlier session could not be ended: {error:#}");
+        tracing::warn!("the browser's earlier session could not be ended: {error}");
     }
     let mut response = plain::see_other(path);
     let headers = response.headers_mut();
@@ -216,7 +217,7 @@ async fn log_in_with_code(door: Door, headers: HeaderMap, Form(form): Form<LogIn
 }
 
 async fn log_out(door: Door, identity: Option<Extension<Identity>>) -> Response {
-    let Door { gate, access, client, .. } = door;
+    let Door { gate, access, client, refresh } = door;
     let mut outcome = Ok(good("You are logged out."));
     if let Some(Extension(identity)) = identity
         && let Some(session) = identity.session()
@@ -225,6 +226,11 @@ async fn log_out(door: Door, identity: Option<Extension<Identity>>) -> Response 
         if let Err(denied) = access.end_session(session, None, &actor, "logout").await {
             outcome = Err(denied);
         }
+    } else if let Some(refresh) = refresh
+        // The access token has ended, the session has not.
+        && let Err(denied) = access.end_session_of(&refresh, "a logout", &client).await
+    {
+        outcome = Err(denied);
     }
     let mut response = go_on(&gate, &access, "/login", outcome);
     for cookie in gate.cookies.no_session() {

@@ -3,15 +3,17 @@
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use axum::{
     Json,
+    body::{Body, to_bytes},
     extract::{ConnectInfo, MatchedPath, Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use etl::settings::Web;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use ipnet::IpNet;
@@ -23,10 +25,16 @@ use super::{
     audit::{Actor, Deed},
     cookies::{Cookies, Name},
     rules::{self, Kind, Rule},
-    sessions::{Client, Tokens},
+    sessions::{Client, Renewal, Tokens},
     token::{self, Audience},
 };
 use crate::{plain, problem::Problem, security};
+
+/// The longest form, in bytes.
+const LONGEST_FORM: usize = 64 * 1024;
+/// Pages that a browser opens at the same moment, all with the same refresh token, come within this time.
+const RACE: TimeDelta = TimeDelta::seconds(2);
+const RACE_PAUSE: Duration = Duration::from_millis(300);
 
 /// What the guard works with. Accounts are there once the database is.
 pub struct Gate {
@@ -113,7 +121,7 @@ pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Ne
     request.extensions_mut().insert(client.clone());
     let Some(path) = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned()) else {
         // A file, or nothing at all. The page that says so shows who is signed in.
-        return not_a_route(&gate, request, next).await;
+        return not_a_route(&gate, &client, request, next).await;
     };
     let kind = rules::kind(&path);
     let Some(rule) = rules::rule(&path) else {
@@ -121,8 +129,20 @@ pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Ne
         return refusal(kind, StatusCode::FORBIDDEN, "Nobody may use this.");
     };
     let shown = shown(&gate, request.headers());
-    if let Some(refused) = foreign(&request, &shown, kind) {
+    if let Some(refused) = foreign(&gate, &request, &shown, kind) {
         return refused;
+    }
+    // The whole form is here before anybody is judged: rights may end while the rest of it is on its way.
+    if kind == Kind::Page && !request.method().is_safe() {
+        request = match with_whole_form(request).await {
+            Ok(request) => request,
+            Err(refused) => return refused,
+        };
+    }
+    if kind == Kind::Function {
+        // Functions answer the pages' scripts. For a form of a browser they would lead back to wherever it says it came from.
+        request.headers_mut().remove(header::REFERER);
+        request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     }
     let Some(access) = gate.access().cloned() else {
         return match rule {
@@ -135,10 +155,16 @@ pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Ne
         Ok(Some(identity)) => Some(identity),
         Ok(None) if kind == Kind::Page && rule != Rule::Open => {
             match renew(&gate, &access, request.headers(), &client).await {
-                Ok(found) => found.map(|(identity, tokens)| {
+                Ok(Renewed::Now(identity, tokens)) => {
                     renewed = Some(tokens);
-                    identity
-                }),
+                    Some(identity)
+                }
+                // By then the answer to the other page has brought the browser its new tokens.
+                Ok(Renewed::ByAnotherPage) if request.method().is_safe() => {
+                    tokio::time::sleep(RACE_PAUSE).await;
+                    return plain::see_other(request.uri().path_and_query().map_or("/", |path| path.as_str()));
+                }
+                Ok(Renewed::ByAnotherPage | Renewed::No) => None,
                 Err(denied) => return failed(kind, &denied),
             }
         }
@@ -153,7 +179,7 @@ pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Ne
         (_, None) => return signed_out(&gate, kind, request.uri(), request.headers()),
         (Rule::Needs(permission), Some(identity)) => identity.standing.may(permission),
     };
-    if kind == Kind::Page && identity.as_ref().is_some_and(|identity| identity.session().is_none()) {
+    if kind != Kind::Rest && identity.as_ref().is_some_and(|identity| identity.session().is_none()) {
         return refusal(kind, StatusCode::FORBIDDEN, "An API key is for the API; pages and forms are for people.");
     }
     if let Some(identity) = &identity {
@@ -189,13 +215,31 @@ pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Ne
     response
 }
 
-async fn not_a_route(gate: &Gate, mut request: Request, next: Next) -> Response {
-    if let Some(access) = gate.access()
-        && let Ok(Some(identity)) = identify(access, &shown(gate, request.headers())).await
-    {
-        request.extensions_mut().insert(identity);
+async fn not_a_route(gate: &Gate, client: &Client, mut request: Request, next: Next) -> Response {
+    // Files of ours cost nothing; a page that says that there is nothing is rendered.
+    if let Some(access) = gate.access().filter(|_| !request.uri().path().starts_with("/pkg/")) {
+        let identity = identify(access, &shown(gate, request.headers())).await.ok().flatten();
+        if let Some(limited) = limited(access, identity.as_ref(), client, Kind::Page).await {
+            return limited;
+        }
+        if let Some(identity) = identity.filter(|identity| identity.session().is_some()) {
+            request.extensions_mut().insert(identity);
+        }
     }
     next.run(request).await
+}
+
+/// Reads the form that a request brings.
+async fn with_whole_form(request: Request) -> Result<Request, Response> {
+    let (parts, body) = request.into_parts();
+    let Ok(form) = to_bytes(body, LONGEST_FORM).await else {
+        return Err(refusal(Kind::Page, StatusCode::PAYLOAD_TOO_LARGE, "This form is too long, or was cut off."));
+    };
+    // No text of ours has a character of that kind, and PostgreSQL takes none.
+    if form.contains(&0) || form.windows(3).any(|three| three == b"%00") {
+        return Err(refusal(Kind::Page, StatusCode::BAD_REQUEST, "This form has a character that is no text."));
+    }
+    Ok(Request::from_parts(parts, Body::from(form)))
 }
 
 fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
@@ -216,14 +260,14 @@ fn shown(gate: &Gate, headers: &HeaderMap) -> Shown {
 
 /// Browsers add cookies to whatever any page makes them send. What changes something, and sockets, must come from a page of
 /// ours: browsers say so in `Sec-Fetch-Site` or `Origin`. Programs show who they are without cookies.
-fn foreign(request: &Request, shown: &Shown, kind: Kind) -> Option<Response> {
+fn foreign(gate: &Gate, request: &Request, shown: &Shown, kind: Kind) -> Option<Response> {
     let headers = request.headers();
     if request.method().is_safe() && !security::is_socket(headers) {
         return None;
     }
     let ours = match (text(headers, header::HeaderName::from_static("sec-fetch-site")), headers.get(header::ORIGIN)) {
         (Some(site), _) if site != "same-origin" && site != "none" => false,
-        (_, Some(_)) => !security::is_foreign(headers),
+        (_, Some(_)) => !security::is_foreign(headers, gate.cookies.secure),
         (Some(_), None) => true,
         // No browser of today: without cookies there is nothing to take advantage of.
         (None, None) => matches!(shown, Shown::Bearer(_)) || !headers.contains_key(header::COOKIE),
@@ -256,21 +300,27 @@ async fn identify(access: &Access, shown: &Shown) -> Result<Option<Identity>, De
 
 /// Somebody opens a page after their access token has ended: the refresh token gives them new ones. Pages only: what a
 /// page asks in parallel would use it twice.
-async fn renew(
-    gate: &Gate,
-    access: &Access,
-    headers: &HeaderMap,
-    client: &Client,
-) -> Result<Option<(Identity, Tokens)>, Denied> {
+async fn renew(gate: &Gate, access: &Access, headers: &HeaderMap, client: &Client) -> Result<Renewed, Denied> {
     if headers.contains_key(header::AUTHORIZATION) {
-        return Ok(None);
+        return Ok(Renewed::No);
     }
-    let Some(refresh) = gate.cookies.get(headers, Name::Refresh) else { return Ok(None) };
-    let Some(tokens) = access.renew(&refresh, client).await? else { return Ok(None) };
+    let Some(refresh) = gate.cookies.get(headers, Name::Refresh) else { return Ok(Renewed::No) };
+    let tokens = match access.renew_or_wait(&refresh, client, RACE).await? {
+        Renewal::New(tokens) => tokens,
+        Renewal::Raced => return Ok(Renewed::ByAnotherPage),
+        Renewal::No => return Ok(Renewed::No),
+    };
     let credential = Credential::Session(tokens.session);
-    let Some(standing) = access.standing(&credential).await? else { return Ok(None) };
+    let Some(standing) = access.standing(&credential).await? else { return Ok(Renewed::No) };
     let access_until = Some(Utc::now().timestamp() + tokens.access_seconds);
-    Ok(Some((Identity { standing, credential, access_until }, tokens)))
+    Ok(Renewed::Now(Identity { standing, credential, access_until }, tokens))
+}
+
+/// What came of the refresh token that a page brought.
+enum Renewed {
+    Now(Identity, Box<Tokens>),
+    ByAnotherPage,
+    No,
 }
 
 async fn limited(access: &Access, identity: Option<&Identity>, client: &Client, kind: Kind) -> Option<Response> {

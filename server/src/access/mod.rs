@@ -148,6 +148,8 @@ pub struct Access {
     pub(crate) lifetimes: Lifetimes,
     pub(crate) rates: Rates,
     standings: Cache<Credential, Arc<Standing>>,
+    /// Refused logins that were noted within the last minute.
+    noted: Cache<String, ()>,
     /// Counts the announcements.
     changes: watch::Sender<u64>,
 }
@@ -172,6 +174,7 @@ impl Access {
                 logins: Rate(settings.rate_limit.login_per_minute),
             },
             standings: cache.build(),
+            noted: Cache::builder().max_capacity(KEPT).time_to_live(Duration::from_secs(60)).build(),
             changes: watch::Sender::new(0),
         })
     }

@@ -1,6 +1,6 @@
 //! Passwords: which are taken, and how they are hashed and verified.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, thread::available_parallelism};
 
 use anyhow::{Context, Result, anyhow};
 use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher as _, PasswordVerifier as _, Version};
@@ -11,8 +11,15 @@ pub const SHORTEST: usize = 12;
 /// Longer ones are refused and not cut: nobody types them, and each character costs time.
 pub const LONGEST: usize = 128;
 
-/// So many are hashed at once; others wait. Each takes 19 MiB and some 20 to 50 milliseconds of one core.
-static HASHING: Semaphore = Semaphore::const_new(4);
+/// Half the cores hash, one at least; others wait. Each hash takes 19 MiB and some 20 to 50 milliseconds of a core, and the rest
+/// of the program needs cores too, however many try to log in.
+static HASHING: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, usize::from).div_ceil(2)));
+
+/// Strength is judged by so many characters: it grows with more, and so does the time to find it, steeply.
+const JUDGED: usize = 40;
+/// And so many words about the person.
+const WORDS: usize = 12;
 
 /// Argon2id with m = 19 MiB, t = 2, p = 1 (OWASP Password Storage Cheat Sheet).
 fn argon2() -> Argon2<'static> {
@@ -63,6 +70,19 @@ pub fn prepare() {
     LazyLock::force(&NOBODY);
 }
 
+/// As [`objection`], on a thread where it holds up nobody.
+///
+/// # Errors
+/// The thread was cut off.
+pub async fn judge(password: String, about: Vec<String>) -> Result<Option<String>> {
+    let _turn = HASHING.acquire().await?;
+    let judged = spawn_blocking(move || {
+        let about: Vec<&str> = about.iter().map(String::as_str).collect();
+        objection(&password, &about)
+    });
+    judged.await.context("judging a password was cut off")
+}
+
 /// Why a new password is not taken, in a sentence for the person; `None` if it is. `about` is what others know of the
 /// person. There are no rules on which characters it has (NIST SP 800-63B 3.1.1.2).
 pub fn objection(password: &str, about: &[&str]) -> Option<String> {
@@ -78,7 +98,10 @@ pub fn objection(password: &str, about: &[&str]) -> Option<String> {
         known.push(text);
         known.extend(text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() > 2));
     }
-    let estimate = zxcvbn(password, &known);
+    known.retain(|word| word.len() <= JUDGED);
+    known.truncate(WORDS);
+    let judged = password.char_indices().nth(JUDGED).map_or(password, |(end, _)| &password[..end]);
+    let estimate = zxcvbn(judged, &known);
     if estimate.score() >= Score::Three {
         return None;
     }

@@ -106,8 +106,8 @@ impl Access {
         if !well_named {
             return invalid("A role's name has 2 to 40 small letters, digits and hyphens, and begins with a letter.");
         }
-        if draft.description.chars().count() > 200 {
-            return invalid("A role's description has at most 200 characters.");
+        if draft.description.chars().count() > 200 || !audit::is_one_line(&draft.description) {
+            return invalid("A role's description is one line of at most 200 characters.");
         }
         if new.is_empty() {
             return invalid("A role needs at least one permission.");

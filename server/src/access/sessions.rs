@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use anyhow::{Context, Result};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use model::access::SessionSummary;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -52,6 +52,16 @@ pub struct Tokens {
     pub refresh_seconds: i64,
 }
 
+/// What came of a refresh token.
+#[derive(Clone, Debug)]
+pub enum Renewal {
+    New(Box<Tokens>),
+    /// Another page has just used it.
+    Raced,
+    /// It is not good any more.
+    No,
+}
+
 /// How a login went on.
 #[derive(Clone, Debug)]
 pub enum Login {
@@ -64,7 +74,7 @@ pub enum Login {
 
 /// An address as it is stored and compared.
 pub fn normalized(email: &str) -> String {
-    email.trim().to_lowercase()
+    email.trim().to_lowercase().replace(char::is_control, "\u{fffd}")
 }
 
 impl Access {
@@ -115,11 +125,18 @@ impl Access {
         let Some(claims) = token::verify(&self.keys, Audience::SecondFactor, token) else {
             return Err(Denied::Invalid("The login took too long. Begin again.".to_owned()));
         };
-        let user =
-            sqlx::query!("SELECT email FROM streamlinehub.users WHERE id = $1 AND disabled_at IS NULL", claims.sub)
-                .fetch_optional(&self.pool)
-                .await?;
-        let Some(user) = user else { return Ok(Login::Wrong) };
+        let user = sqlx::query!(
+            "SELECT email, password_changed_at FROM streamlinehub.users
+             WHERE id = $1 AND disabled_at IS NULL AND password_hash IS NOT NULL",
+            claims.sub
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        // A first step that was made with a password of before is worth nothing.
+        let stale = |changed: DateTime<Utc>| claims.iat < changed.timestamp();
+        let Some(user) = user.filter(|user| !user.password_changed_at.is_some_and(stale)) else {
+            return Ok(Login::Wrong);
+        };
         let subjects = self.book_attempt(&user.email, client).await?;
         let Some(kind) = second_factor::take(self, claims.sub, code).await? else {
             self.note(&client.actor(&user.email), &Deed::failure("login", &user.email, "wrong code")).await?;
@@ -143,7 +160,10 @@ impl Access {
             }
         }
         if let Some(wait) = wait {
-            self.note(&client.actor(email), &Deed::refused("login", email, "too many attempts")).await?;
+            // Once a minute is enough to know of it: a flood of attempts is no flood of lines.
+            if self.noted.entry(format!("{address} {email}")).or_insert(()).is_fresh() {
+                self.note(&client.actor(email), &Deed::refused("login", email, "too many attempts")).await?;
+            }
             return Err(Denied::TooMany(wait));
         }
         Ok(subjects)
@@ -207,11 +227,23 @@ impl Access {
         Ok(Tokens { session, user, access, access_seconds, refresh, refresh_seconds })
     }
 
-    /// New tokens for a refresh token that was not used before; `None` if it is not good any more.
+    /// New tokens for a refresh token that was not used before.
     ///
     /// # Errors
     /// The database does not answer.
     pub async fn renew(&self, refresh: &str, client: &Client) -> Result<Option<Tokens>, Denied> {
+        match self.renew_or_wait(refresh, client, TimeDelta::zero()).await? {
+            Renewal::New(tokens) => Ok(Some(*tokens)),
+            Renewal::Raced | Renewal::No => Ok(None),
+        }
+    }
+
+    /// As [`Access::renew`]. A token that was used less than `grace` ago is taken for that of another page of the same
+    /// browser, which was opened at the same moment: it gets nothing, but the session goes on.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn renew_or_wait(&self, refresh: &str, client: &Client, grace: TimeDelta) -> Result<Renewal, Denied> {
         let mut transaction = self.pool.begin().await?;
         let row = sqlx::query!(
             "SELECT t.used_at, t.expires_at, s.id AS session, s.expires_at AS session_ends, s.ended_at,
@@ -224,8 +256,11 @@ impl Access {
         )
         .fetch_optional(&mut *transaction)
         .await?;
-        let Some(row) = row else { return Ok(None) };
-        if row.used_at.is_some() {
+        let Some(row) = row else { return Ok(Renewal::No) };
+        if let Some(used) = row.used_at {
+            if row.ended_at.is_none() && Utc::now() - used < grace {
+                return Ok(Renewal::Raced);
+            }
             if row.ended_at.is_none() {
                 sqlx::query!("UPDATE streamlinehub.sessions SET ended_at = now() WHERE id = $1", row.session)
                     .execute(&mut *transaction)
@@ -236,11 +271,11 @@ impl Access {
                 transaction.commit().await?;
                 self.forget(Some(row.user_id));
             }
-            return Ok(None);
+            return Ok(Renewal::No);
         }
         let now = Utc::now();
         if row.ended_at.is_some() || row.disabled_at.is_some() || row.expires_at <= now || row.session_ends <= now {
-            return Ok(None);
+            return Ok(Renewal::No);
         }
         sqlx::query!(
             "UPDATE streamlinehub.refresh_tokens SET used_at = now() WHERE token_hash = $1",
@@ -257,7 +292,7 @@ impl Access {
         .await?;
         let tokens = self.issue(&mut transaction, row.user_id, row.session, row.session_ends).await?;
         transaction.commit().await?;
-        Ok(Some(tokens))
+        Ok(Renewal::New(Box::new(tokens)))
     }
 
     /// Ends a session; answers whose it was, `None` if it had ended before. With `of`, only if it is that user's.
@@ -288,11 +323,11 @@ impl Access {
         Ok(Some(ended.user_id))
     }
 
-    /// Ends the session that a browser had before it began a new one: it came with that session's refresh token.
+    /// Ends the session that a refresh token belongs to, used or not; `by` says on whose behalf.
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn end_session_of(&self, refresh: &str, user: Uuid, client: &Client) -> Result<()> {
+    pub async fn end_session_of(&self, refresh: &str, by: &str, client: &Client) -> Result<(), Denied> {
         let session = sqlx::query_scalar!(
             "SELECT session_id FROM streamlinehub.refresh_tokens WHERE token_hash = $1",
             token_hash(refresh)
@@ -300,8 +335,7 @@ impl Access {
         .fetch_optional(&self.pool)
         .await?;
         if let Some(session) = session {
-            let actor = Actor { id: Some(user), name: "a new login".to_owned(), address: client.address.to_string() };
-            self.end_session(session, None, &actor, "session.end").await?;
+            self.end_session(session, None, &client.actor(by), "session.end").await?;
         }
         Ok(())
     }
