@@ -1,6 +1,9 @@
 //! Everything that HTTP offers, on one page.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use app::{
     App,
@@ -20,7 +23,7 @@ use leptos::{
     config::{Env, LeptosOptions},
     prelude::provide_context,
 };
-use leptos_axum::{LeptosRoutes, generate_route_list, render_app_async_with_context};
+use leptos_axum::{AxumRouteListing, LeptosRoutes, generate_route_list, render_app_async_with_context};
 use model::{access::Permission, health::Status};
 use tower_http::{
     compression::{CompressionLayer, CompressionLevel},
@@ -44,6 +47,10 @@ use crate::{
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 /// The largest body of a request, in bytes.
 const BODY_LIMIT: usize = 1 << 20;
+
+/// The pages. Found once, before any is rendered: finding them runs the app, and pages that are rendered meanwhile may wait
+/// for ever.
+pub static PAGES: LazyLock<Vec<AxumRouteListing>> = LazyLock::new(|| generate_route_list(App));
 
 /// What the routes need.
 #[derive(Clone)]
@@ -83,7 +90,7 @@ pub fn router(state: WebState) -> Router {
     let router = routes.fold(Router::new(), |router, (path, handler)| router.route(path, handler));
     let router = router
         .route("/api/v1/health", get(health))
-        .leptos_routes_with_context(&state, generate_route_list(App), page_context(&state), move || {
+        .leptos_routes_with_context(&state, PAGES.clone(), page_context(&state), move || {
             shell(options.clone())
         })
         .route("/api", any(api_not_found))

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use app::App;
 use axum::{
     Router,
     body::{Body, to_bytes},
@@ -10,7 +9,6 @@ use axum::{
 };
 use chrono::Utc;
 use etl::{embedded::Services, settings::Settings};
-use leptos_axum::generate_route_list;
 use model::access::{BUILT_IN_ROLES, Me, Permission};
 use server::{
     access::{
@@ -27,7 +25,7 @@ use server::{
     },
     dashboard::Parts,
     probes,
-    routes::{WebState, leptos_options, router},
+    routes::{PAGES, WebState, leptos_options, router},
     store::Store,
 };
 use sqlx::PgPool;
@@ -156,7 +154,7 @@ async fn text(response: Response<Body>) -> String {
 /// Every route that exists, with a method that it takes.
 fn all_routes() -> BTreeSet<(String, String)> {
     let mut routes = BTreeSet::new();
-    for page in generate_route_list(App) {
+    for page in PAGES.iter() {
         routes.insert((page.path().to_owned(), "GET".to_owned()));
     }
     for (path, method) in leptos::server_fn::axum::server_fn_paths() {

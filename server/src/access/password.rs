@@ -93,6 +93,15 @@ pub fn objection(password: &str, about: &[&str]) -> Option<String> {
     if length > LONGEST {
         return Some(format!("The password may have at most {LONGEST} characters."));
     }
+    // A name with something around it is a name: what is left must be a password by itself.
+    let plain = letters_and_digits(password);
+    let is_mostly = |text: &str| {
+        let name = letters_and_digits(text.split('@').next().unwrap_or_default());
+        name.len() >= 4 && plain.contains(&name) && plain.len() - name.len() < SHORTEST
+    };
+    if about.iter().copied().any(is_mostly) {
+        return Some("The password is mostly your name or address, which others know. Choose another one.".to_owned());
+    }
     let mut known = vec!["streamlinehub", "streamline"];
     for text in about {
         known.push(text);
@@ -107,6 +116,10 @@ pub fn objection(password: &str, about: &[&str]) -> Option<String> {
     }
     let why = estimate.feedback().and_then(zxcvbn::feedback::Feedback::warning).map(|warning| format!(" {warning}"));
     Some(format!("This password is among those that are tried first.{} Choose another one.", why.unwrap_or_default()))
+}
+
+fn letters_and_digits(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]
