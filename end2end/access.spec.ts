@@ -136,6 +136,7 @@ test("an invited person gets in, and what changes their rights counts at once", 
 });
 
 test("a second factor is set up, asked for, and replaced by a recovery code", async ({ page, browser }) => {
+  test.slow();
   const email = newAddress("bob");
   const link = await invite(page, "Bob Example", email, "viewer");
   const context = await otherBrowser(browser);
@@ -177,6 +178,7 @@ test("a second factor is set up, asked for, and replaced by a recovery code", as
 });
 
 test("too many wrong passwords have to wait, and an administrator shortens the wait", async ({ page, browser }) => {
+  test.slow();
   const email = newAddress("cat");
   const link = await invite(page, "Cat Example", email, "viewer");
   const context = await otherBrowser(browser);

@@ -80,7 +80,9 @@ CREATE TABLE streamlinehub.api_keys (
 -- Attempts to log in, by account (there or not) and by network address.
 CREATE TABLE streamlinehub.login_attempts (
     subject       text        PRIMARY KEY,
-    failures      integer     NOT NULL,
+    failures      integer     NOT NULL DEFAULT 0,
+    -- Attempts that were begun and of which nothing is known yet.
+    pending       integer     NOT NULL DEFAULT 0,
     last_at       timestamptz NOT NULL DEFAULT now(),
     blocked_until timestamptz
 );

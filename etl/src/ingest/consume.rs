@@ -63,9 +63,15 @@ struct GroupContext {
     task: mpsc::Sender<FromConsumer>,
     builders: Arc<Mutex<HashMap<i32, ChunkBuilder>>>,
     stats: Arc<TopicStats>,
+    /// Since when the group has not said which partitions are ours, none included.
+    left_out: Arc<Mutex<Option<Instant>>>,
 }
 
 impl GroupContext {
+    fn set_left_out(&self, since: Option<Instant>) {
+        *self.left_out.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
     fn partitions(&self, list: &TopicPartitionList) -> Vec<i32> {
         list.elements_for_topic(self.topic)
             .iter()
@@ -108,6 +114,7 @@ impl ConsumerContext for GroupContext {
         let partitions = self.partitions(list);
         let result = match event {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                self.set_left_out(None);
                 let (reply, answer) = std_mpsc::channel();
                 let sent = self.task.blocking_send(FromConsumer::Assigned { partitions, reply });
                 match sent.ok().and_then(|()| answer.recv().ok()) {
@@ -117,6 +124,7 @@ impl ConsumerContext for GroupContext {
                 }
             }
             _ => {
+                self.set_left_out(Some(Instant::now()));
                 let (reply, answer) = std_mpsc::channel();
                 self.builders.lock().unwrap_or_else(PoisonError::into_inner).clear();
                 if self.task.blocking_send(FromConsumer::Revoked { partitions, reply }).is_ok() {
@@ -137,6 +145,8 @@ pub(super) struct ConsumerSettings {
     pub(super) group: String,
     /// The static member of the group that this process is.
     pub(super) instance: Option<String>,
+    /// The broker is the embedded one, and this process its only worker.
+    pub(super) own_broker: bool,
     pub(super) max_event_bytes: usize,
 }
 
@@ -151,8 +161,6 @@ pub(super) fn run(
     commands: &std_mpsc::Receiver<ToConsumer>,
     stats: Arc<TopicStats>,
 ) -> Result<()> {
-    let builders = Arc::new(Mutex::new(HashMap::new()));
-    let context = GroupContext { topic, task: task.clone(), builders: builders.clone(), stats: stats.clone() };
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", &settings.bootstrap_servers)
@@ -172,21 +180,57 @@ pub(super) fn run(
     if let Some(instance) = &settings.instance {
         config.set("group.instance.id", instance);
     }
-    let consumer: BaseConsumer<GroupContext> =
-        config.create_with_context(context).context("the Kafka consumer cannot be made")?;
-    consumer.subscribe(&[topic]).with_context(|| format!("subscribing to {topic}"))?;
-    info!(topic, "consuming");
-    let consuming = Consuming {
-        topic,
-        consumer,
-        task,
-        builders,
-        stats,
-        opened: Instant::now(),
-        max_event_bytes: settings.max_event_bytes,
-    };
-    consuming.run(commands)
+    let mut anew = 0;
+    loop {
+        let builders = Arc::new(Mutex::new(HashMap::new()));
+        let left_out = Arc::new(Mutex::new(Some(Instant::now())));
+        let context = GroupContext {
+            topic,
+            task: task.clone(),
+            builders: builders.clone(),
+            stats: stats.clone(),
+            left_out: left_out.clone(),
+        };
+        let consumer: BaseConsumer<GroupContext> =
+            config.create_with_context(context).context("the Kafka consumer cannot be made")?;
+        consumer.subscribe(&[topic]).with_context(|| format!("subscribing to {topic}"))?;
+        info!(topic, "consuming");
+        let consuming = Consuming {
+            topic,
+            consumer,
+            task: task.clone(),
+            builders,
+            stats: stats.clone(),
+            left_out,
+            opened: Instant::now(),
+            max_event_bytes: settings.max_event_bytes,
+        };
+        match consuming.run(commands)? {
+            End::Stopped => return Ok(()),
+            End::LeftOut => {
+                warn!(topic, "the consumer group gives out no partitions; joining it anew");
+                stats.consume.failed("The consumer group gives out no partitions; joining it anew.");
+                if settings.own_broker {
+                    // The embedded broker goes on waiting for whom it lost. Where to begin stands in Bronze, so that another
+                    // group is as good; the next start begins with the first one, cleared.
+                    anew += 1;
+                    config.set("group.id", format!("{}.{anew}", settings.group));
+                }
+            }
+        }
+    }
 }
+
+/// Why consuming came to an end.
+enum End {
+    Stopped,
+    /// The group has forgotten us, or waits for somebody who does not come: after a computer has slept, for example. A new
+    /// client is taken in.
+    LeftOut,
+}
+
+/// A group that says nothing for so long is given up; a rebalance takes seconds.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(20);
 
 struct Consuming {
     topic: &'static str,
@@ -194,19 +238,24 @@ struct Consuming {
     task: mpsc::Sender<FromConsumer>,
     builders: Arc<Mutex<HashMap<i32, ChunkBuilder>>>,
     stats: Arc<TopicStats>,
+    left_out: Arc<Mutex<Option<Instant>>>,
     /// When the oldest unfinished chunk was begun.
     opened: Instant,
     max_event_bytes: usize,
 }
 
 impl Consuming {
-    fn run(mut self, commands: &std_mpsc::Receiver<ToConsumer>) -> Result<()> {
+    fn run(mut self, commands: &std_mpsc::Receiver<ToConsumer>) -> Result<End> {
         loop {
+            let left_out = *self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+            if left_out.is_some_and(|since| since.elapsed() > GIVE_UP_AFTER) {
+                return Ok(End::LeftOut);
+            }
             while let Ok(command) = commands.try_recv() {
                 match command {
                     ToConsumer::Seek(start) => self.seek(start),
                     ToConsumer::Commit(offsets) => self.commit(&offsets),
-                    ToConsumer::Stop => return Ok(()),
+                    ToConsumer::Stop => return Ok(End::Stopped),
                 }
             }
             match self.consumer.poll(CHUNK_AGE / 2) {
@@ -221,7 +270,7 @@ impl Consuming {
                     if let Some(chunk) = chunk
                         && !self.hand_over(chunk)
                     {
-                        return Ok(());
+                        return Ok(End::Stopped);
                     }
                 }
                 Some(Err(error)) => {
@@ -231,7 +280,7 @@ impl Consuming {
                 None => {}
             }
             if self.opened.elapsed() >= CHUNK_AGE && !self.hand_over_all()? {
-                return Ok(());
+                return Ok(End::Stopped);
             }
         }
     }

@@ -117,6 +117,7 @@ impl Ingest {
             bootstrap_servers: bootstrap_servers.clone(),
             group: self.settings.group_of(topic),
             instance: self.settings.group_instance().map(ToOwned::to_owned),
+            own_broker: self.settings.kafka.bootstrap_servers.is_empty(),
             max_event_bytes: self.settings.ingest.max_event_bytes,
         };
         let consumer_stats = stats.clone();

@@ -103,14 +103,16 @@ impl Access {
                     Some(_) if right => "the account is disabled",
                     Some(_) => "wrong password",
                 };
+                self.attempt_failed(&subjects).await?;
                 self.note(&client.actor(&email), &Deed::failure("login", &email, why)).await?;
                 return Ok(Login::Wrong);
             }
         };
         if user.totp_on {
             let token = token::issue(&self.keys, Audience::SecondFactor, user.id, Uuid::nil(), SECOND_STEP_SECONDS)?;
-            // The attempt counts until the code is right; what failed before at this network address does not matter.
-            throttle::succeeded(&self.pool, &subjects[1]).await?;
+            for subject in &subjects {
+                throttle::goes_on(&self.pool, subject).await?;
+            }
             return Ok(Login::NeedsCode(token));
         }
         self.end_attempt(&subjects).await?;
@@ -139,6 +141,7 @@ impl Access {
         };
         let subjects = self.book_attempt(&user.email, client).await?;
         let Some(kind) = second_factor::take(self, claims.sub, code).await? else {
+            self.attempt_failed(&subjects).await?;
             self.note(&client.actor(&user.email), &Deed::failure("login", &user.email, "wrong code")).await?;
             return Ok(Login::Wrong);
         };
@@ -167,6 +170,13 @@ impl Access {
             return Err(Denied::TooMany(wait));
         }
         Ok(subjects)
+    }
+
+    async fn attempt_failed(&self, subjects: &[Subject]) -> Result<(), Denied> {
+        for subject in subjects {
+            throttle::failed(&self.pool, subject).await?;
+        }
+        Ok(())
     }
 
     async fn end_attempt(&self, subjects: &[Subject]) -> Result<(), Denied> {

@@ -240,6 +240,7 @@ impl Access {
             .fetch_one(&self.pool)
             .await?;
         if !password::verify(password, hash).await? {
+            throttle::failed(&self.pool, &subject).await?;
             self.note(actor, &Deed::failure("password.confirm", &actor.name, "wrong password")).await?;
             return invalid("The password is wrong.");
         }
