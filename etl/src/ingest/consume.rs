@@ -157,9 +157,9 @@ pub(super) struct ConsumerSettings {
 pub(super) fn run(
     topic: &'static str,
     settings: &ConsumerSettings,
-    task: mpsc::Sender<FromConsumer>,
+    task: &mpsc::Sender<FromConsumer>,
     commands: &std_mpsc::Receiver<ToConsumer>,
-    stats: Arc<TopicStats>,
+    stats: &Arc<TopicStats>,
 ) -> Result<()> {
     let mut config = ClientConfig::new();
     config
@@ -188,7 +188,7 @@ pub(super) fn run(
             topic,
             task: task.clone(),
             builders: builders.clone(),
-            stats: stats.clone(),
+            stats: Arc::clone(stats),
             left_out: left_out.clone(),
         };
         let consumer: BaseConsumer<GroupContext> =
@@ -200,7 +200,7 @@ pub(super) fn run(
             consumer,
             task: task.clone(),
             builders,
-            stats: stats.clone(),
+            stats: Arc::clone(stats),
             left_out,
             opened: Instant::now(),
             max_event_bytes: settings.max_event_bytes,

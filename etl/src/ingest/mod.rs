@@ -123,7 +123,7 @@ impl Ingest {
         let consumer_stats = stats.clone();
         let thread = std::thread::Builder::new()
             .name(format!("consume-{topic:?}").to_lowercase())
-            .spawn(move || consume::run(topic.name(), &consumer_settings, to_task, &commands, consumer_stats))
+            .spawn(move || consume::run(topic.name(), &consumer_settings, &to_task, &commands, &consumer_stats))
             .context("the consumer's thread cannot be started")?;
         let task = Task {
             topic,
