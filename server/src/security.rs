@@ -69,9 +69,11 @@ pub(crate) fn is_socket(headers: &HeaderMap) -> bool {
 }
 
 /// Whether a browser names an origin other than the host that it asks. Programs that are no browser name none.
-pub(crate) fn is_foreign(headers: &HeaderMap, secure: bool) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN) else { return false };
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+pub(crate) fn is_foreign(request: &Request, secure: bool) -> bool {
+    let Some(origin) = request.headers().get(header::ORIGIN) else { return false };
+    // With HTTP/2 the host is part of the address, and there is no header of that name.
+    let header = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = header.or_else(|| request.uri().authority().map(|authority| authority.as_str()));
     let authority = origin.to_str().ok().and_then(|origin| Url::parse(origin).ok()).and_then(|origin| {
         // Where we are reached by TLS only, nothing of ours comes without. An origin has no user.
         if secure && origin.scheme() != "https" || !origin.username().is_empty() {
@@ -92,15 +94,24 @@ fn without_default_port(host: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+
     use super::*;
 
     #[test]
     fn only_the_same_host_and_port_are_our_own() {
         let foreign = |origin: &str, host: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::ORIGIN, HeaderValue::from_str(origin).expect("a header"));
-            headers.insert(header::HOST, HeaderValue::from_str(host).expect("a header"));
-            is_foreign(&headers, false)
+            let over = |request: http::request::Builder, secure| {
+                let request = request.header(header::ORIGIN, origin).body(Body::empty()).expect("a request");
+                is_foreign(&request, secure)
+            };
+            let first = over(Request::post("/").header(header::HOST, host), false);
+            // As HTTP/2 has it.
+            assert_eq!(over(Request::post(format!("https://{host}/")), false), first, "{origin} {host}");
+            if origin.starts_with("http://") {
+                assert!(over(Request::post(format!("https://{host}/")), true), "TLS only");
+            }
+            first
         };
         assert!(!foreign("http://localhost:3000", "localhost:3000"));
         assert!(!foreign("https://example.org", "Example.org"));
@@ -110,10 +121,7 @@ mod tests {
         assert!(foreign("https://example.org.evil.org", "example.org"));
         assert!(foreign("null", "example.org"));
         assert!(foreign("http://user@example.org", "example.org"));
-        assert!(!is_foreign(&HeaderMap::new(), true));
-        let mut plain = HeaderMap::new();
-        plain.insert(header::ORIGIN, HeaderValue::from_static("http://example.org"));
-        plain.insert(header::HOST, HeaderValue::from_static("example.org"));
-        assert!(is_foreign(&plain, true), "TLS only");
+        let without = Request::post("/").body(Body::empty()).expect("a request");
+        assert!(!is_foreign(&without, true), "a program names no origin");
     }
 }

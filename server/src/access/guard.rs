@@ -267,7 +267,7 @@ fn foreign(gate: &Gate, request: &Request, shown: &Shown, kind: Kind) -> Option<
     }
     let ours = match (text(headers, header::HeaderName::from_static("sec-fetch-site")), headers.get(header::ORIGIN)) {
         (Some(site), _) if site != "same-origin" && site != "none" => false,
-        (_, Some(_)) => !security::is_foreign(headers, gate.cookies.secure),
+        (_, Some(_)) => !security::is_foreign(request, gate.cookies.secure),
         (Some(_), None) => true,
         // No browser of today: without cookies there is nothing to take advantage of.
         (None, None) => matches!(shown, Shown::Bearer(_)) || !headers.contains_key(header::COOKIE),
