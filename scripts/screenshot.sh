@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the README's picture, docs/overview.png, of a running server.
-# Usage: BASE_URL=http://127.0.0.1:3000 scripts/screenshot.sh
+# Usage: BASE_URL=http://127.0.0.1:3000 ADMIN_EMAIL=... ADMIN_PASSWORD=... scripts/screenshot.sh
 source "$(dirname "$0")/env.sh"
 cd "$ROOT"
 
