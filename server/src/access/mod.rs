@@ -214,7 +214,7 @@ impl Access {
         .await?;
         Ok(row.map(|row| {
             let must_enrol = row.requires_second_factor && !row.totp_on;
-            let permissions = if must_enrol { Vec::new() } else { roles::permissions_of(&row.role, &row.permissions) };
+            let permissions = roles::rights_of(&row.role, &row.permissions, must_enrol);
             Standing {
                 user: row.id,
                 email: row.email,
@@ -244,9 +244,8 @@ impl Access {
         Ok(row.map(|row| {
             let must_enrol = row.requires_second_factor && !row.totp_on;
             // A key never does more than its owner may do by now.
-            let mut permissions = roles::permissions_of(&row.role, &row.permissions);
-            permissions
-                .retain(|permission| !must_enrol && row.key_permissions.iter().any(|name| name == permission.name()));
+            let mut permissions = roles::rights_of(&row.role, &row.permissions, must_enrol);
+            permissions.retain(|permission| row.key_permissions.iter().any(|name| name == permission.name()));
             Standing {
                 user: row.id,
                 email: row.email,

@@ -16,8 +16,8 @@ use model::access::{AuditFilter, Me};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Access, Denied, audit,
-    forms::export_deed,
+    Access, Denied,
+    audit::{self, Deed},
     guard::{self, Identity},
     sessions::{Client, Login, Tokens},
 };
@@ -209,7 +209,7 @@ async fn export_audit(
         filter.who, filter.what, filter.from, filter.to, filter.outcome
     );
     let actor = guard::actor_of(&identity, &client);
-    access.note(&actor, &export_deed(&asked)).await?;
+    access.note(&actor, &Deed::success("audit.export", "audit log").with_detail(&asked)).await?;
     // Read as the caller takes it, so that its length costs no memory.
     let chunks = stream::try_unfold((0, filter.before), move |(written, before)| {
         let (access, filter) = (Arc::clone(&access), filter.clone());

@@ -18,6 +18,11 @@ pub fn permissions_of(role: &str, stored: &[String]) -> Vec<Permission> {
     }
 }
 
+/// What a user of the role may do: nothing while a second factor is missing that the role asks for.
+pub fn rights_of(role: &str, stored: &[String], must_enrol: bool) -> Vec<Permission> {
+    if must_enrol { Vec::new() } else { permissions_of(role, stored) }
+}
+
 /// Writes the built-in roles into the database, where users refer to them.
 ///
 /// # Errors

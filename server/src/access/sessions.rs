@@ -164,7 +164,8 @@ impl Access {
         }
         if let Some(wait) = wait {
             // Once a minute is enough to know of it: a flood of attempts is no flood of lines.
-            if self.noted.entry(format!("{address} {email}")).or_insert(()).is_fresh() {
+            let about = format!("{address} {}", email.chars().take(254).collect::<String>());
+            if self.noted.entry(about).or_insert(()).is_fresh() {
                 self.note(&client.actor(email), &Deed::refused("login", email, "too many attempts")).await?;
             }
             return Err(Denied::TooMany(wait));

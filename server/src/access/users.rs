@@ -121,9 +121,7 @@ impl Access {
         .execute(&mut *transaction)
         .await?;
         if used.rows_affected() == 0 {
-            return invalid(
-                "This link is not good any more. The server prints a new one when it starts and has no users.",
-            );
+            return invalid(NO_SET_UP);
         }
         let user = insert_user(&mut transaction, &name, &email, ADMIN, Some(&hash)).await?;
         let actor = Actor { id: Some(user), ..client.actor(&email) };
