@@ -116,8 +116,9 @@ clean_up() {
   trap - EXIT
   # 130 and 143: somebody stopped us, which is nobody's fault.
   if [ $code != 0 ] && [ $code != 130 ] && [ $code != 143 ] && [ -s "$LOG" ]; then
-    printf '\nThe last lines of the log of the server:\n' >&2
-    tail -n 40 "$LOG" >&2
+    printf '\nThe last warnings of the server, and its last lines:\n' >&2
+    grep -E ' (WARN|ERROR) |panicked' "$LOG" | tail -n 15 >&2 || true
+    tail -n 5 "$LOG" >&2
   fi
   if [ -n "$server_pid" ]; then
     kill -TERM "$server_pid" 2>/dev/null || true
