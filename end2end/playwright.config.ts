@@ -1,7 +1,6 @@
 // The browser tests. They need a running server: BASE_URL=http://127.0.0.1:3000 npx playwright test -c end2end
 //
-// Every page is visited with and without JavaScript, wide and narrow. What needs scripts says so with `hydratedOnly`. Where four
-// combinations would only repeat what two have shown, the two that differ most are run: wide with scripts, narrow without.
+// Every page is visited with and without JavaScript, wide and narrow. What needs scripts says so with `hydratedOnly`.
 
 import { defineConfig } from "@playwright/test";
 
@@ -18,8 +17,6 @@ export default defineConfig({
   expect: { timeout: 15_000 },
   workers: 1,
   forbidOnly: Boolean(process.env.CI),
-  // Where nobody watches, a test that fails is tried once more; the report calls it flaky and shows both.
-  retries: process.env.CI ? 1 : 0,
   reporter: [["list"]],
   use: {
     baseURL,
@@ -41,8 +38,8 @@ export default defineConfig({
   },
   projects: [
     { name: "hydrated-wide", use: { viewport: WIDE } },
-    { name: "hydrated-narrow", testIgnore: /access/, use: { viewport: NARROW } },
-    { name: "no-script-wide", testIgnore: /access|pages/, use: { viewport: WIDE, javaScriptEnabled: false } },
+    { name: "hydrated-narrow", use: { viewport: NARROW } },
+    { name: "no-script-wide", use: { viewport: WIDE, javaScriptEnabled: false } },
     { name: "no-script-narrow", use: { viewport: NARROW, javaScriptEnabled: false } },
   ],
 });
