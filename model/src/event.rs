@@ -221,14 +221,14 @@ const YEARS: std::ops::RangeInclusive<i32> = 1970..=2199;
 
 fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
     let Borrowed(text) = Borrowed::deserialize(deserializer)?;
-    let shown: String = text.chars().take(40).collect();
+    let shown = || text.chars().take(40).collect::<String>();
     let instant = DateTime::parse_from_rfc3339(&text)
-        .map_err(|_| D::Error::custom(format!("`{shown}` is not an RFC 3339 time such as 2025-11-16T10:00:00Z")))?
+        .map_err(|_| D::Error::custom(format!("`{}` is not an RFC 3339 time such as 2025-11-16T10:00:00Z", shown())))?
         .with_timezone(&Utc);
     if YEARS.contains(&instant.year()) {
         Ok(instant)
     } else {
-        Err(D::Error::custom(format!("`{shown}` is outside the years {} to {}", YEARS.start(), YEARS.end())))
+        Err(D::Error::custom(format!("`{}` is outside the years {} to {}", shown(), YEARS.start(), YEARS.end())))
     }
 }
 

@@ -16,15 +16,16 @@ pub const PRECISION: u8 = 18;
 /// # Errors
 /// Says what is wrong with it: not a decimal number, more than [`SCALE`] places, or too large for [`PRECISION`] digits.
 pub fn parse(text: &str) -> Result<Decimal, String> {
-    let shown: String = text.chars().take(40).collect();
+    let shown = || text.chars().take(40).collect::<String>();
     let parsed = if text.contains(['e', 'E']) { Decimal::from_scientific(text) } else { Decimal::from_str(text) };
-    let amount = parsed.map_err(|_| format!("`{shown}` is not a decimal number"))?.normalize();
+    let amount = parsed.map_err(|_| format!("`{}` is not a decimal number", shown()))?.normalize();
     if amount.scale() > SCALE {
-        return Err(format!("`{shown}` has more than {SCALE} decimal places"));
+        return Err(format!("`{}` has more than {SCALE} decimal places", shown()));
     }
     if amount.abs() >= Decimal::from(10_i64.pow(u32::from(PRECISION) - SCALE)) {
         return Err(format!(
-            "`{shown}` is too large: at most {} digits before the point",
+            "`{}` is too large: at most {} digits before the point",
+            shown(),
             u32::from(PRECISION) - SCALE
         ));
     }
