@@ -6,8 +6,10 @@
 
 mod broker;
 mod child;
+mod log;
 mod postgres;
 mod redis;
+mod storage;
 
 use std::{net::TcpListener, path::Path};
 
@@ -142,9 +144,4 @@ impl Services {
 fn free_port() -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
     Ok(listener.local_addr()?.port())
-}
-
-/// The wanted port, or a free one where it is taken or none is wanted.
-fn port_or_free(wanted: u16) -> Result<u16> {
-    if wanted != 0 && TcpListener::bind(("127.0.0.1", wanted)).is_ok() { Ok(wanted) } else { free_port() }
 }
