@@ -1,19 +1,22 @@
 //! Keeps the tables' files few and their logs short, beside the pipeline and without harming it.
 //!
 //! A stream of small batches leaves many small files. After a number of commits a table's small files are merged into larger
-//! ones; readers of changes skip such commits, since they add no rows. Files and log entries that no version within the
-//! retention needs are then deleted. A conflict with a writer costs maintenance its turn and the writer nothing.
+//! ones; readers of changes skip such commits, since they add no rows. Files and log entries that are older than their
+//! retention are then deleted, but nothing that a table made from this one has still to read. A conflict with a writer costs
+//! maintenance its turn and the writer nothing.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
+use chrono::{DateTime, TimeDelta, Utc};
 use deltalake::protocol::checkpoints;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use crate::{
     lake::{Lake, LakeTable, TableSpec, schema},
+    progress,
     settings::Settings,
 };
 
@@ -25,7 +28,7 @@ const EVERY: Duration = Duration::from_secs(20);
 /// # Errors
 /// Never: what fails is tried again on the next round.
 pub async fn run(lake: Lake, settings: Arc<Settings>, stop: CancellationToken) -> Result<()> {
-    let mut done: HashMap<&'static str, i64> = HashMap::new();
+    let mut kept: HashMap<&'static str, Kept> = HashMap::new();
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -34,7 +37,7 @@ pub async fn run(lake: Lake, settings: Arc<Settings>, stop: CancellationToken) -
             _ = tick.tick() => {}
         }
         for spec in schema::all() {
-            let round = look_after(&lake, spec, &settings, &mut done);
+            let round = look_after(&lake, spec, &settings, &mut kept);
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 result = round => if let Err(error) = result {
@@ -45,22 +48,34 @@ pub async fn run(lake: Lake, settings: Arc<Settings>, stop: CancellationToken) -
     }
 }
 
+/// A table that stays open, and its version at its last turn.
+struct Kept {
+    table: LakeTable,
+    done: i64,
+}
+
 async fn look_after(
     lake: &Lake,
     spec: &'static TableSpec,
     settings: &Settings,
-    done: &mut HashMap<&'static str, i64>,
+    kept: &mut HashMap<&'static str, Kept>,
 ) -> Result<()> {
-    let table = lake.table(spec).await?;
-    let last = *done.entry(spec.name).or_insert_with(|| table.version());
+    if !kept.contains_key(spec.name) {
+        let table = lake.table(spec).await?;
+        let done = table.version();
+        kept.insert(spec.name, Kept { table, done });
+    }
+    let Some(Kept { table, done }) = kept.get_mut(spec.name) else { return Ok(()) };
+    table.refresh().await?;
     let every = i64::try_from(settings.maintenance.every_commits).unwrap_or(i64::MAX).max(1);
-    if table.version() - last < every {
+    if table.version() - *done < every {
         return Ok(());
     }
     // Whatever comes of it, the next turn is as many commits away: a table under load is not tried again and again.
-    done.insert(spec.name, table.version());
-    merge_small_files(&table, spec).await?;
-    delete_old(lake, spec, settings).await
+    *done = table.version();
+    merge_small_files(table, spec).await?;
+    table.refresh().await?;
+    delete_old(lake, table, settings).await
 }
 
 /// Merges the small files of a table into larger ones.
@@ -88,23 +103,42 @@ pub async fn merge_small_files(table: &LakeTable, spec: &TableSpec) -> Result<()
     Ok(())
 }
 
-async fn delete_old(lake: &Lake, spec: &'static TableSpec, settings: &Settings) -> Result<()> {
-    let table = lake.table(spec).await?;
-    let hours = i64::try_from(settings.maintenance.retention_hours).unwrap_or(i64::MAX);
-    let retention = chrono::TimeDelta::try_hours(hours).context("maintenance.retention_hours is too large")?;
-    let (_, metrics) = table
-        .delta()
-        .clone()
-        .vacuum()
-        .with_retention_period(retention)
-        .with_enforce_retention_duration(false)
-        .await
-        .with_context(|| format!("deleting old files of {}", table.source_name()))?;
-    if !metrics.files_deleted.is_empty() {
-        info!(table = table.source_name(), files = metrics.files_deleted.len(), "old files deleted");
+/// Deletes files that are no part of the table any more and log entries, all older than their retention.
+///
+/// # Errors
+/// When the lake cannot be read or written.
+pub async fn delete_old(lake: &Lake, table: &LakeTable, settings: &Settings) -> Result<()> {
+    let consumed = progress::consumed_by_all(lake, table).await?;
+    let retention = hours(settings.maintenance.retention_hours)?;
+    // What is read next was added after this version, and can only have been replaced after that.
+    let read_lately = consumed == table.version()
+        || table.committed_at(consumed).is_some_and(|at: DateTime<Utc>| at > Utc::now() - retention);
+    if read_lately {
+        let (_, metrics) = table
+            .delta()
+            .clone()
+            .vacuum()
+            .with_retention_period(retention)
+            .with_enforce_retention_duration(false)
+            .await
+            .with_context(|| format!("deleting old files of {}", table.source_name()))?;
+        if !metrics.files_deleted.is_empty() {
+            info!(table = table.source_name(), files = metrics.files_deleted.len(), "old files deleted");
+        }
     }
-    if let Err(error) = checkpoints::cleanup_metadata(lake.table(spec).await?.delta(), None).await {
-        warn!(table = spec.name, %error, "old log entries were not deleted");
+    let until = Utc::now() - hours(settings.maintenance.log_retention_hours)?;
+    let keep = u64::try_from(consumed).unwrap_or(0);
+    let log = table.delta().log_store();
+    let deleted = checkpoints::cleanup_expired_logs_for(keep, log.as_ref(), until.timestamp_millis(), None)
+        .await
+        .with_context(|| format!("deleting old log entries of {}", table.source_name()))?;
+    if deleted > 0 {
+        info!(table = table.source_name(), entries = deleted, "old log entries deleted");
     }
     Ok(())
+}
+
+fn hours(hours: u64) -> Result<TimeDelta> {
+    let hours = i64::try_from(hours).ok().and_then(TimeDelta::try_hours);
+    hours.context("a retention of the maintenance is too long")
 }

@@ -69,6 +69,29 @@ async fn compare(bootstrap_servers: &str, lake: &Lake) -> Result<Behind> {
     Ok(behind)
 }
 
+/// The tables that are made from this one.
+fn made_from(spec: &'static TableSpec) -> Vec<&'static TableSpec> {
+    if let Some(topic) = Topic::ALL.into_iter().find(|&topic| std::ptr::eq(schema::bronze_of(topic), spec)) {
+        return silver::tables_of(topic);
+    }
+    let derived = DERIVED.iter().filter(|(source, _)| std::ptr::eq::<TableSpec>(&***source, spec));
+    derived.flat_map(|(_, tables)| tables.iter().map(|table| &***table)).collect()
+}
+
+/// The version up to which every table that is made from this one has consumed it: its newest, where there is none; -1 where
+/// one has not begun.
+///
+/// # Errors
+/// When the lake cannot be read.
+pub async fn consumed_by_all(lake: &Lake, table: &LakeTable) -> Result<i64> {
+    let source = table.source_name();
+    let mut consumed = table.version();
+    for spec in made_from(table.spec()) {
+        consumed = consumed.min(lake.table(spec).await?.position(&source).await?.unwrap_or(-1));
+    }
+    Ok(consumed)
+}
+
 /// Whether the table has consumed every version of its source that holds rows.
 async fn consumed(source: &LakeTable, mut table: LakeTable) -> Result<bool> {
     let position = table.position(&source.source_name()).await?;

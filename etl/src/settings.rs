@@ -146,6 +146,7 @@ pub struct Gold {
 pub struct Maintenance {
     pub every_commits: u64,
     pub retention_hours: u64,
+    pub log_retention_hours: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]

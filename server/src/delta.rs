@@ -1,6 +1,6 @@
 //! Delta tables followed from commit to commit, reading each data file once.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use deltalake::{
     logstore::object_store::ObjectStoreExt,
     parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder},
 };
+use etl::lake::table::{LIST_LOG_EVERY, has_news};
 use futures::{StreamExt, TryStreamExt};
 use url::Url;
 
@@ -53,13 +54,15 @@ pub async fn refresh<'a>(table: &'a mut Option<DeltaTable>, location: &Url) -> R
 pub struct Follower<T> {
     location: Url,
     table: Option<DeltaTable>,
+    /// When the whole log was last looked at.
+    listed: Instant,
     version: Option<u64>,
     files: BTreeMap<String, Arc<T>>,
 }
 
 impl<T: Send + Sync + 'static> Follower<T> {
     pub fn new(location: Url) -> Follower<T> {
-        Follower { location, table: None, version: None, files: BTreeMap::new() }
+        Follower { location, table: None, listed: Instant::now(), version: None, files: BTreeMap::new() }
     }
 
     /// The Delta version that [`Follower::files`] belongs to; `None` before the table exists.
@@ -81,6 +84,14 @@ impl<T: Send + Sync + 'static> Follower<T> {
     where
         F: Fn(Bytes) -> Result<T> + Clone + Send + 'static,
     {
+        if let Some(table) = &self.table
+            && self.version == table.version()
+            && self.listed.elapsed() < LIST_LOG_EVERY
+            && !has_news(table).await?
+        {
+            return Ok(false);
+        }
+        self.listed = Instant::now();
         let Some(table) = refresh(&mut self.table, &self.location).await? else {
             let was_there = self.version.take().is_some();
             self.files.clear();

@@ -10,13 +10,14 @@
 use std::{
     collections::{BTreeSet, HashMap},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use deltalake::{
-    DeltaTable, DeltaTableBuilder, ObjectStore, Path,
+    DeltaTable, DeltaTableBuilder, ObjectStore, ObjectStoreError, Path,
     arrow::{
         array::{RecordBatch, RecordBatchReader as _},
         compute::cast,
@@ -27,7 +28,7 @@ use deltalake::{
         engine::arrow_conversion::TryIntoKernel,
         transaction::{CommitBuilder, CommitProperties},
     },
-    logstore::get_actions,
+    logstore::{commit_uri_from_version, get_actions, object_store::ObjectStoreExt as _},
     parquet::{
         arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder},
         basic::{Compression, ZstdLevel},
@@ -82,10 +83,29 @@ fn rows_of(add: &Add) -> u64 {
         .map_or(0, |stats| stats.num_records)
 }
 
+/// How long the next commit's file alone says whether there is news; then the whole log is looked at. For a process that
+/// has slept so long that the log begins later now.
+pub const LIST_LOG_EVERY: Duration = Duration::from_secs(60);
+
+/// Whether there is a commit after the one at hand. Looks for its file: to list the log would cost as much as there is in it.
+///
+/// # Errors
+/// When the storage does not answer.
+pub async fn has_news(table: &DeltaTable) -> Result<bool> {
+    let Some(version) = table.version() else { return Ok(true) };
+    match table.object_store().head(&commit_uri_from_version(Some(version + 1))).await {
+        Ok(_) => Ok(true),
+        Err(ObjectStoreError::NotFound { .. }) => Ok(false),
+        Err(error) => Err(error).context("looking for the next commit"),
+    }
+}
+
 /// An open table.
 pub struct LakeTable {
     spec: &'static TableSpec,
     table: DeltaTable,
+    /// When the whole log was last looked at.
+    listed: Instant,
     properties: WriterProperties,
     /// Positions known for the version at hand, since asking the log takes a scan.
     positions: HashMap<String, Option<i64>>,
@@ -120,7 +140,8 @@ impl LakeTable {
                 }
             };
         }
-        Ok(LakeTable { spec, table, properties: writer_properties(spec), positions: HashMap::new() })
+        let properties = writer_properties(spec);
+        Ok(LakeTable { spec, table, listed: Instant::now(), properties, positions: HashMap::new() })
     }
 
     #[must_use]
@@ -158,7 +179,11 @@ impl LakeTable {
     /// When the log cannot be read.
     pub async fn refresh(&mut self) -> Result<()> {
         let before = self.version();
+        if self.listed.elapsed() < LIST_LOG_EVERY && !has_news(&self.table).await? {
+            return Ok(());
+        }
         self.table.update_incremental(None).await.with_context(|| self.source_name())?;
+        self.listed = Instant::now();
         if self.version() != before {
             self.positions.clear();
         }
@@ -331,11 +356,11 @@ impl LakeTable {
             .with_context(context)
     }
 
-    /// When the last commit was made, as its log entry says.
+    /// When a version was committed, as its log entry says; `None` where the log does not reach back that far.
     #[must_use]
-    pub fn committed_at(&self) -> Option<DateTime<Utc>> {
+    pub fn committed_at(&self, version: i64) -> Option<DateTime<Utc>> {
         let state = self.table.snapshot().ok()?;
-        state.version_timestamp(state.version()).and_then(DateTime::from_timestamp_millis)
+        state.version_timestamp(u64::try_from(version).ok()?).and_then(DateTime::from_timestamp_millis)
     }
 }
 
