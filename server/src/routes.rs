@@ -35,7 +35,8 @@ use tower_http::{
 use crate::{
     access::{
         forms,
-        guard::{Gate, Identity, guard},
+        gate::Gate,
+        guard::{Identity, guard},
         people::Visit,
         rest,
     },

@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
-    access::{Access, guard::Gate, limits::RateLimits, password, roles},
+    access::{Access, gate::Gate, limits::RateLimits, password, roles},
     dashboard::Parts,
     health::Part,
     live::Workers,

@@ -15,12 +15,13 @@ use server::{
         Access, Credential,
         audit::{self, Actor},
         forms,
-        guard::Gate,
+        gate::Gate,
         keys::{KeyRing, Purpose},
         limits::{Rate, RateLimits},
+        login::Login,
         rest, roles,
         rules::{Kind, RULES, Rule, kind, rule},
-        sessions::{Client, Login, Tokens},
+        sessions::{Client, Tokens},
         token::{self, Audience},
     },
     dashboard::Parts,
@@ -633,6 +634,22 @@ async fn the_audit_log_cannot_be_changed_unseen() {
     assert_eq!(audit::verify(&platform.pool, &keys).await.expect("an answer").broken_at, Some(2));
     sqlx::query("DELETE FROM streamlinehub.audit_log WHERE number = 2").execute(&platform.pool).await.expect("deleted");
     assert_eq!(audit::verify(&platform.pool, &keys).await.expect("an answer").broken_at, Some(3));
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_token_is_noted_once_a_minute() {
+    let platform = Platform::start().await;
+    for _ in 0..3 {
+        let status = platform.with_bearer(&Method::GET, "/api/v1/auth/me", Some("slh_made-up")).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED);
+    }
+    let noted: Vec<(String, String)> =
+        sqlx::query_as("SELECT target, outcome FROM streamlinehub.audit_log WHERE action = 'token'")
+            .fetch_all(&platform.pool)
+            .await
+            .expect("lines");
+    assert_eq!(noted, [("/api/v1/auth/me".to_owned(), "failure".to_owned())]);
     platform.stop().await;
 }
 

@@ -10,7 +10,7 @@ use axum::{
 use etl::settings::Settings;
 use model::health::{Health, Status};
 use server::{
-    access::guard::Gate,
+    access::gate::Gate,
     dashboard::Parts,
     health::Part,
     routes::{WebState, leptos_options, router},

@@ -19,11 +19,13 @@ use super::{
     Access, Denied, Standing,
     audit::Actor,
     cookies::{Name, theme_named},
-    guard::{self, Gate, Identity},
+    gate::Gate,
+    guard::{self, Identity},
     invalid,
+    login::Login,
     roles::RoleDraft,
     rules::Kind,
-    sessions::{Client, Login, Tokens},
+    sessions::{Client, Tokens},
 };
 use crate::{plain, routes::WebState};
 

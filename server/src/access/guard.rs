@@ -1,10 +1,6 @@
 //! Stands before every route: where a request comes from, who sends it, and whether they may.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -14,16 +10,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{TimeDelta, Utc};
-use etl::settings::Web;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use ipnet::IpNet;
 use url::form_urlencoded;
 use uuid::Uuid;
 
 use super::{
     Access, Credential, Denied, Standing, api_key_credential, api_keys,
     audit::{Actor, Deed},
-    cookies::{Cookies, Name},
+    cookies::Name,
+    gate::Gate,
     rules::{self, Kind, Rule},
     sessions::{Client, Renewal, Tokens},
     token::{self, Audience},
@@ -35,56 +30,6 @@ const LONGEST_FORM: usize = 64 * 1024;
 /// Pages that a browser opens at the same moment, all with the same refresh token, come within this time.
 const RACE: TimeDelta = TimeDelta::seconds(2);
 const RACE_PAUSE: Duration = Duration::from_millis(300);
-
-/// What the guard works with. Accounts are there once the database is.
-pub struct Gate {
-    access: OnceLock<Arc<Access>>,
-    pub cookies: Cookies,
-    /// `https://host`: how links begin that are handed out.
-    pub public_url: String,
-    trusted_proxies: Vec<IpNet>,
-}
-
-impl Gate {
-    pub fn new(web: &Web, public_url: String) -> Gate {
-        Gate {
-            access: OnceLock::new(),
-            cookies: Cookies { secure: public_url.starts_with("https://") },
-            public_url,
-            trusted_proxies: web.trusted_proxies.clone(),
-        }
-    }
-
-    /// From now on people are let in. Only the first call counts.
-    pub fn open(&self, access: Arc<Access>) {
-        _ = self.access.set(access);
-    }
-
-    pub fn access(&self) -> Option<&Arc<Access>> {
-        self.access.get()
-    }
-
-    /// Where a request comes from. What proxies say is believed only of those that are trusted: the last address in
-    /// `X-Forwarded-For` that is not one of theirs.
-    fn address(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> IpAddr {
-        let trusted = |address: &IpAddr| self.trusted_proxies.iter().any(|net| net.contains(address));
-        let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).to_canonical();
-        if !trusted(&peer) {
-            return peer;
-        }
-        let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-        let mut chain: Vec<&str> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
-        let mut nearest = peer;
-        while let Some(hop) = chain.pop() {
-            let Ok(address) = hop.parse::<IpAddr>() else { break };
-            nearest = address.to_canonical();
-            if !trusted(&nearest) {
-                break;
-            }
-        }
-        nearest
-    }
-}
 
 /// Who sends a request.
 #[derive(Clone, Debug)]
@@ -171,6 +116,12 @@ pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Ne
         Ok(None) => None,
         Err(denied) => return failed(kind, &denied),
     };
+    if identity.is_none()
+        && matches!(shown, Shown::Bearer(_))
+        && let Err(denied) = access.note_bad_token(&client, &path).await
+    {
+        return failed(kind, &denied);
+    }
     if let Some(limited) = limited(&access, identity.as_ref(), &client, kind).await {
         return limited;
     }
@@ -398,22 +349,4 @@ pub(crate) fn refusal(kind: Kind, status: StatusCode, why: &str) -> Response {
 /// Who does something, for handlers behind the guard.
 pub(crate) fn actor_of(identity: &Identity, client: &Client) -> Actor {
     identity.standing.actor(&client.address.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_trusted_proxies_are_believed() {
-        let web = Web { trusted_proxies: vec!["10.0.0.0/8".parse().expect("a net")], ..Web::default() };
-        let gate = Gate::new(&web, "http://localhost".to_owned());
-        let mut headers = HeaderMap::new();
-        headers.append("x-forwarded-for", HeaderValue::from_static("1.1.1.1, 203.0.113.7"));
-        headers.append("x-forwarded-for", HeaderValue::from_static("10.1.1.1"));
-        let address = |peer: &str| gate.address(Some(peer.parse().expect("an address")), &headers).to_string();
-        assert_eq!(address("198.51.100.1"), "198.51.100.1", "anybody can send the header");
-        assert_eq!(address("10.0.0.1"), "203.0.113.7", "what the client itself wrote is not believed");
-        assert_eq!(address("::ffff:10.0.0.1"), "203.0.113.7");
-    }
 }

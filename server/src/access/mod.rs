@@ -1,10 +1,10 @@
 //! Who gets in, and what they may do.
 //!
 //! * [`keys`]: the program's own secrets; [`token`], [`password`] and [`second_factor`] build on them
-//! * [`sessions`]: logins, and the sessions that come of them; [`throttle`] and [`limits`] bound how often is tried
-//! * [`users`], [`roles`], [`api_keys`]: what administrators and users change
+//! * [`login`]: password and second factor; [`sessions`]: what comes of it; [`throttle`] and [`limits`] bound how often is tried
+//! * [`joining`]: how users come in; [`users`], [`roles`], [`api_keys`]: what administrators and they themselves change
 //! * [`audit`]: what happened
-//! * [`guard`]: stands before every route; [`rules`] says what each one needs
+//! * [`guard`]: stands before every route, with the [`gate`]; [`rules`] says what each one needs
 //! * [`forms`], [`rest`] and [`people`]: how browsers, programs and pages come to all this
 //!
 //! Every request is judged by the rights that its caller has now: [`Access::standing`] reads them from PostgreSQL and keeps
@@ -15,9 +15,12 @@ pub mod audit;
 pub mod command;
 pub mod cookies;
 pub mod forms;
+pub mod gate;
 pub mod guard;
+pub mod joining;
 pub mod keys;
 pub mod limits;
+pub mod login;
 pub mod password;
 pub mod people;
 pub mod rest;
@@ -148,7 +151,7 @@ pub struct Access {
     pub(crate) lifetimes: Lifetimes,
     pub(crate) rates: Rates,
     standings: Cache<Credential, Arc<Standing>>,
-    /// Refused logins that were noted within the last minute.
+    /// Refused logins and tokens that were noted within the last minute.
     noted: Cache<String, ()>,
     /// Counts the announcements.
     changes: watch::Sender<u64>,
@@ -177,6 +180,11 @@ impl Access {
             noted: Cache::builder().max_capacity(KEPT).time_to_live(Duration::from_secs(60)).build(),
             changes: watch::Sender::new(0),
         })
+    }
+
+    /// Whether the caller makes too many requests; `Some`: seconds to wait.
+    pub async fn too_many(&self, caller: &str, rate: Rate) -> Option<u64> {
+        self.limits.exceeded(caller, rate).await.map(|wait| wait.as_secs() + 1)
     }
 
     /// Who the caller is and what they may do now; `None` if the session, the key or the user is no longer good.

@@ -15,7 +15,8 @@ use model::access::{
 use super::{
     Access, audit,
     cookies::{Name, theme_named},
-    guard::{Gate, Identity},
+    gate::Gate,
+    guard::Identity,
     rest::me_of,
     rules::{self, Kind},
     sessions::Client,

@@ -19,7 +19,8 @@ use super::{
     Access, Denied,
     audit::{self, Deed},
     guard::{self, Identity},
-    sessions::{Client, Login, Tokens},
+    login::Login,
+    sessions::{Client, Tokens},
 };
 use crate::{problem::Problem, routes::WebState};
 

@@ -1,4 +1,4 @@
-//! Logins, and the sessions that come of them.
+//! Sessions, and the tokens that they are made of.
 //!
 //! A session has an access token, which is short-lived and signed, and a refresh token, which is random and stored hashed.
 //! Each use of the refresh token gives a new one. A refresh token that comes a second time was stolen, from the user or by
@@ -16,14 +16,9 @@ use super::{
     Access, Denied,
     audit::{self, Actor, Deed},
     keys::{random_token, token_hash},
-    limits::Rate,
-    password, second_factor,
-    throttle::{self, Subject},
     token::{self, Audience},
 };
 
-/// Between password and second factor.
-const SECOND_STEP_SECONDS: i64 = 300;
 /// A device's description is cut to this.
 const LONGEST_USER_AGENT: usize = 200;
 
@@ -62,131 +57,7 @@ pub enum Renewal {
     No,
 }
 
-/// How a login went on.
-#[derive(Clone, Debug)]
-pub enum Login {
-    In(Tokens),
-    /// The password was right; with this token and a code it goes on.
-    NeedsCode(String),
-    /// The account or the password is wrong, or the code. The answer does not say which.
-    Wrong,
-}
-
-/// An address as it is stored and compared.
-pub fn normalized(email: &str) -> String {
-    email.trim().to_lowercase().replace(char::is_control, "\u{fffd}")
-}
-
 impl Access {
-    /// The first step: account and password.
-    ///
-    /// # Errors
-    /// [`Denied::TooMany`] after too many failures; the database does not answer.
-    pub async fn log_in(&self, email: &str, password: String, client: &Client) -> Result<Login, Denied> {
-        let email = normalized(email);
-        let subjects = self.book_attempt(&email, client).await?;
-        let user = sqlx::query!(
-            "SELECT id, password_hash, disabled_at, totp_on FROM streamlinehub.users WHERE email = $1",
-            email
-        )
-        .fetch_optional(&self.pool)
-        .await?;
-        let hash = user.as_ref().and_then(|user| user.password_hash.clone());
-        // Longer ones are nobody's; they would only cost time.
-        let password = if password.chars().count() > password::LONGEST { String::new() } else { password };
-        let right = password::verify(password, hash).await?;
-        let user = match user {
-            Some(user) if right && user.disabled_at.is_none() => user,
-            user => {
-                let why = match user {
-                    None => "there is no such account",
-                    Some(_) if right => "the account is disabled",
-                    Some(_) => "wrong password",
-                };
-                self.attempt_failed(&subjects).await?;
-                self.note(&client.actor(&email), &Deed::failure("login", &email, why)).await?;
-                return Ok(Login::Wrong);
-            }
-        };
-        if user.totp_on {
-            let token = token::issue(&self.keys, Audience::SecondFactor, user.id, Uuid::nil(), SECOND_STEP_SECONDS)?;
-            for subject in &subjects {
-                throttle::goes_on(&self.pool, subject).await?;
-            }
-            return Ok(Login::NeedsCode(token));
-        }
-        self.end_attempt(&subjects).await?;
-        Ok(Login::In(self.open_session(user.id, &email, client, "password").await?))
-    }
-
-    /// The second step: the code of the authenticator, or a recovery code.
-    ///
-    /// # Errors
-    /// [`Denied::TooMany`] after too many failures; the token is no longer good; the database does not answer.
-    pub async fn log_in_with_code(&self, token: &str, code: &str, client: &Client) -> Result<Login, Denied> {
-        let Some(claims) = token::verify(&self.keys, Audience::SecondFactor, token) else {
-            return Err(Denied::Invalid("The login took too long. Begin again.".to_owned()));
-        };
-        let user = sqlx::query!(
-            "SELECT email, password_changed_at FROM streamlinehub.users
-             WHERE id = $1 AND disabled_at IS NULL AND password_hash IS NOT NULL",
-            claims.sub
-        )
-        .fetch_optional(&self.pool)
-        .await?;
-        // A first step that was made with a password of before is worth nothing.
-        let stale = |changed: DateTime<Utc>| claims.iat < changed.timestamp();
-        let Some(user) = user.filter(|user| !user.password_changed_at.is_some_and(stale)) else {
-            return Ok(Login::Wrong);
-        };
-        let subjects = self.book_attempt(&user.email, client).await?;
-        let Some(kind) = second_factor::take(self, claims.sub, code).await? else {
-            self.attempt_failed(&subjects).await?;
-            self.note(&client.actor(&user.email), &Deed::failure("login", &user.email, "wrong code")).await?;
-            return Ok(Login::Wrong);
-        };
-        self.end_attempt(&subjects).await?;
-        Ok(Login::In(self.open_session(claims.sub, &user.email, client, kind.describe()).await?))
-    }
-
-    async fn book_attempt(&self, email: &str, client: &Client) -> Result<[Subject; 2], Denied> {
-        let address = client.address.to_string();
-        let subjects = [Subject::Account(email.to_owned()), Subject::Address(address.clone())];
-        let too_many = self.limits.exceeded(&format!("login:{address}"), self.rates.logins).await;
-        let mut wait = too_many.map(|wait| i64::try_from(wait.as_secs() + 1).unwrap_or(i64::MAX));
-        if wait.is_none() {
-            for subject in &subjects {
-                if let Some(until) = throttle::book(&self.pool, subject).await? {
-                    wait = Some((until - Utc::now()).num_seconds().max(0) + 1);
-                    break;
-                }
-            }
-        }
-        if let Some(wait) = wait {
-            // Once a minute is enough to know of it: a flood of attempts is no flood of lines.
-            let about = format!("{address} {}", email.chars().take(254).collect::<String>());
-            if self.noted.entry(about).or_insert(()).is_fresh() {
-                self.note(&client.actor(email), &Deed::refused("login", email, "too many attempts")).await?;
-            }
-            return Err(Denied::TooMany(wait));
-        }
-        Ok(subjects)
-    }
-
-    async fn attempt_failed(&self, subjects: &[Subject]) -> Result<(), Denied> {
-        for subject in subjects {
-            throttle::failed(&self.pool, subject).await?;
-        }
-        Ok(())
-    }
-
-    async fn end_attempt(&self, subjects: &[Subject]) -> Result<(), Denied> {
-        for subject in subjects {
-            throttle::succeeded(&self.pool, subject).await?;
-        }
-        Ok(())
-    }
-
     /// Begins a session of a user who has shown who they are.
     ///
     /// # Errors
@@ -406,11 +277,6 @@ impl Access {
             current: Some(row.id) == current,
         });
         Ok(summary.collect())
-    }
-
-    /// Whether the caller makes too many requests; `Some`: seconds to wait.
-    pub async fn too_many(&self, caller: &str, rate: Rate) -> Option<u64> {
-        self.limits.exceeded(caller, rate).await.map(|wait| wait.as_secs() + 1)
     }
 }
 
