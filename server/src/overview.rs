@@ -31,12 +31,20 @@ pub struct Questions {
 impl Questions {
     pub fn new(interval: Interval) -> Questions {
         let all: Vec<&'static Metric> = METRICS.iter().collect();
-        let whole = |interval| MetricQuery { metrics: all.clone(), interval, granularity: None, split: None, limit: 1 };
+        let whole = |interval| MetricQuery {
+            metrics: all.clone(),
+            interval,
+            granularity: None,
+            split: None,
+            filters: Vec::new(),
+            limit: 1,
+        };
         let ranking = |dimension, count, limit| MetricQuery {
             metrics: vec![named("revenue"), named(count)],
             interval,
             granularity: None,
             split: Some(dimension),
+            filters: Vec::new(),
             limit,
         };
         let course = MetricQuery { granularity: Some(interval.granularity()), limit: MAX_ROWS, ..whole(interval) };

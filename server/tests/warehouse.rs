@@ -33,6 +33,7 @@ fn question(metrics: &[&str]) -> MetricQuery {
         interval: Interval { from: at("2025-01-01T00:00:00Z"), to: at("2025-01-03T00:00:00Z") },
         granularity: None,
         split: None,
+        filters: Vec::new(),
         limit: MAX_ROWS,
     }
 }

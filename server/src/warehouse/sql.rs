@@ -26,7 +26,7 @@ pub(super) struct Part {
 pub(super) fn parts(query: &MetricQuery) -> Result<Vec<Part>, &'static str> {
     let mut parts: Vec<Part> = Vec::new();
     for (place, metric) in query.metrics.iter().enumerate() {
-        let source = metric.source(query.split).ok_or(metric.name)?;
+        let source = metric.source(query.split, &query.filters).ok_or(metric.name)?;
         match parts.iter_mut().find(|part| part.table == source.table) {
             Some(part) => part.metrics.push((place, source.expression)),
             None => parts.push(Part { table: source.table, metrics: vec![(place, source.expression)] }),
@@ -95,6 +95,7 @@ mod tests {
             interval: Interval { from: at("1970-01-01T00:00:01Z"), to: at("1970-01-01T00:00:02Z") },
             granularity: None,
             split: None,
+            filters: Vec::new(),
             limit: usize::MAX,
         }
     }
