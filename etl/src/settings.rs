@@ -27,6 +27,7 @@ pub struct Settings {
     pub demo: Demo,
     pub log: Log,
     pub delta_lake: DeltaLake,
+    pub health: Health,
     pub kafka: Kafka,
     pub redis: Service,
     pub database: Service,
@@ -94,6 +95,12 @@ pub struct Log {
 #[serde(deny_unknown_fields)]
 pub struct DeltaLake {
     pub path: PathBuf,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Health {
+    pub low_disk_bytes: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -7,6 +7,7 @@ use uuid::Uuid;
 /// Something that a person or a program may be allowed to do. This is the only list of them: routes declare the one they
 /// need, roles and API keys are made of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Permission {
     #[serde(rename = "metrics:read")]
     MetricsRead,
@@ -109,6 +110,7 @@ pub const BUILT_IN_ROLES: [BuiltInRole; 4] = [
 
 /// The person who is signed in, as every page knows them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Me {
     pub id: Uuid,
     pub name: String,
@@ -283,6 +285,7 @@ pub struct AuditEntry {
 /// Which lines of the audit log are asked for; what is empty matches everything. It stands in the page's URL.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 pub struct AuditFilter {
     /// Part of the actor or of the network address.
     pub who: String,

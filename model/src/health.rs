@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// How well something works.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Status {
     Ok,
     /// Coming up; ask again in a moment.
@@ -16,8 +17,9 @@ pub enum Status {
     Down,
 }
 
-/// One component: `broker`, `redis`, `postgres`, `lake` or `pipeline`.
+/// One component: `broker`, `redis`, `postgres`, `lake`, `pipeline` or `disk`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Component {
     pub name: String,
     pub status: Status,
@@ -29,6 +31,7 @@ pub struct Component {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ReplayState {
     /// Not asked for: the data come from elsewhere.
     Off,
@@ -43,6 +46,7 @@ pub enum ReplayState {
 
 /// How far the demo data are.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Replay {
     pub state: ReplayState,
     /// From 0 to 1: the share of the events that are in Gold.
@@ -53,6 +57,7 @@ pub struct Replay {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Health {
     /// The worst of the components.
     pub status: Status,

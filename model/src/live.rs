@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A stage of the pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Stage {
     Consume,
     Buffer,
@@ -42,6 +43,7 @@ impl Stage {
 
 /// One stage of one topic in one worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StageLive {
     pub stage: Stage,
     /// Since the worker started.
@@ -66,6 +68,7 @@ pub struct StageLive {
 
 /// One topic in one worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TopicLive {
     /// The topic's name in Kafka.
     pub topic: String,
@@ -101,6 +104,7 @@ pub struct WorkerLive {
 
 /// What the live strip shows: all workers together.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Live {
     /// When it was put together; `None` before the first time.
     pub at: Option<DateTime<Utc>>,

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::query::Filter;
+
 /// A Gold table. All have a column `hour` (start of the hour, UTC) and are partitioned by `date` (the day of that hour).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -45,6 +47,7 @@ impl GoldTable {
 /// Something a metric can be split by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Dimension {
     Store,
     Payment,
@@ -128,6 +131,7 @@ impl Dimension {
 /// How a value is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Unit {
     /// An amount in the currency of the data.
     Money,
@@ -157,15 +161,17 @@ pub struct Metric {
 }
 
 impl Metric {
-    /// The first source that can be split by the dimension, or the preferred one where no split is asked for.
-    pub fn source(&self, split: Option<Dimension>) -> Option<Source> {
-        self.sources
-            .iter()
-            .copied()
-            .find(|source| split.is_none_or(|dimension| source.table.dimensions().contains(&dimension)))
+    /// The first source that knows the dimension to split by and those to filter by, or the preferred one where nothing is
+    /// asked for.
+    pub fn source(&self, split: Option<Dimension>, filters: &[Filter]) -> Option<Source> {
+        let known = |source: &Source| {
+            let mut asked = split.into_iter().chain(filters.iter().map(|filter| filter.dimension));
+            asked.all(|dimension| source.table.dimensions().contains(&dimension))
+        };
+        self.sources.iter().copied().find(known)
     }
 
-    /// Every dimension it can be split by.
+    /// Every dimension it can be split or filtered by.
     pub fn dimensions(&self) -> impl Iterator<Item = Dimension> {
         self.sources.iter().flat_map(|source| source.table.dimensions()).copied()
     }
@@ -254,11 +260,22 @@ mod tests {
     fn every_metric_can_be_found_and_has_a_source() {
         for metric in &METRICS {
             assert_eq!(find(metric.name), Some(metric));
-            assert!(metric.source(None).is_some());
+            assert!(metric.source(None, &[]).is_some());
             for dimension in metric.dimensions() {
-                assert!(metric.source(Some(dimension)).is_some(), "{} by {}", metric.name, dimension.name());
+                assert!(metric.source(Some(dimension), &[]).is_some(), "{} by {}", metric.name, dimension.name());
             }
         }
-        assert_eq!(find("revenue").and_then(|metric| metric.source(Some(Dimension::Topic))), None);
+        assert_eq!(find("revenue").and_then(|metric| metric.source(Some(Dimension::Topic), &[])), None);
+    }
+
+    #[test]
+    fn a_source_knows_what_is_split_and_what_is_filtered_by() {
+        let revenue = find("revenue").expect("a metric");
+        let by = |dimension| Filter { dimension, values: vec!["x".to_owned()] };
+        let table = |split, filters: &[Filter]| revenue.source(split, filters).map(|source| source.table);
+        assert_eq!(table(None, &[by(Dimension::Brand)]), Some(GoldTable::ProductHourly));
+        let both = [by(Dimension::Store), by(Dimension::Payment)];
+        assert_eq!(table(Some(Dimension::Store), &both), Some(GoldTable::SalesHourly));
+        assert_eq!(table(Some(Dimension::Store), &[by(Dimension::Brand)]), None, "no table knows both");
     }
 }

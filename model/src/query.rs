@@ -12,6 +12,19 @@ use crate::{
 /// The most rows an answer may have.
 pub const MAX_ROWS: usize = 10_000;
 
+/// The most filters of a question, and the most values of a filter.
+pub const MAX_FILTERS: usize = 8;
+pub const MAX_FILTER_VALUES: usize = 100;
+
+/// Keeps the rows whose dimension has one of these values; several filters keep the rows that all of them keep.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Filter {
+    pub dimension: Dimension,
+    /// Any of these. The empty text stands for rows that name nothing; a value that no row has keeps no row.
+    pub values: Vec<String>,
+}
+
 /// Metrics over an interval, in all, by time, by a dimension, or by both.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetricQuery {
@@ -22,6 +35,8 @@ pub struct MetricQuery {
     pub granularity: Option<Granularity>,
     /// Split by this dimension; the rows with the greatest first metric come first.
     pub split: Option<Dimension>,
+    /// All of them hold; none keeps every row.
+    pub filters: Vec<Filter>,
     /// At most this many rows, and never more than [`MAX_ROWS`].
     pub limit: usize,
 }

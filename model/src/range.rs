@@ -137,6 +137,7 @@ impl Range {
 
 /// A span of time: from included, to excluded, both on the hour in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Interval {
     pub from: DateTime<Utc>,
     pub to: DateTime<Utc>,
@@ -166,6 +167,7 @@ impl Interval {
 /// The width of a time bucket. Weeks begin on Monday.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Granularity {
     Hour,
     Day,

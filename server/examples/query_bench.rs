@@ -87,6 +87,7 @@ async fn end_of_data(warehouse: &Warehouse) -> Result<DateTime<Utc>> {
         interval: Interval { from: Utc::now() - TimeDelta::days(9_000), to: Utc::now() + TimeDelta::days(9) },
         granularity: Some(Granularity::Day),
         split: None,
+        filters: Vec::new(),
         limit: MAX_ROWS,
     };
     let days = warehouse.query(&question).await?;

@@ -16,10 +16,12 @@ use model::{
 use tokio::sync::watch;
 
 use crate::{
+    dashboard_socket::Channels,
     health::HealthMonitor,
     live::LiveFeed,
     overview,
     pipeline_view::PipelineTables,
+    prometheus::Requests,
     warehouse::{QueryError, Warehouse},
 };
 
@@ -29,6 +31,10 @@ pub struct Parts {
     pub tables: OnceLock<PipelineTables>,
     pub live: Arc<LiveFeed>,
     pub health: Arc<HealthMonitor>,
+    /// What this process was asked over HTTP.
+    pub requests: Arc<Requests>,
+    /// What programs follow over sockets.
+    pub channels: Channels,
     /// How far the demo data are.
     pub replay: watch::Sender<Replay>,
 }
@@ -41,6 +47,8 @@ impl Default for Parts {
             tables: OnceLock::new(),
             live: LiveFeed::new(replay.subscribe()),
             health: Arc::new(HealthMonitor::new(replay.subscribe())),
+            requests: Arc::default(),
+            channels: Channels::default(),
             replay,
         }
     }

@@ -31,10 +31,11 @@ pub enum Part {
     Postgres,
     Lake,
     Pipeline,
+    Disk,
 }
 
 impl Part {
-    pub const ALL: [Part; 5] = [Part::Broker, Part::Redis, Part::Postgres, Part::Lake, Part::Pipeline];
+    pub const ALL: [Part; 6] = [Part::Broker, Part::Redis, Part::Postgres, Part::Lake, Part::Pipeline, Part::Disk];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -43,6 +44,7 @@ impl Part {
             Part::Postgres => "postgres",
             Part::Lake => "lake",
             Part::Pipeline => "pipeline",
+            Part::Disk => "disk",
         }
     }
 }

@@ -1,6 +1,9 @@
 //! The live metrics of all workers together, once a second for everybody who watches.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use anyhow::Result;
 use async_trait::async_trait;
@@ -34,6 +37,8 @@ pub trait Workers: Send + 'static {
 /// The newest live metrics, and who wants them.
 pub struct LiveFeed {
     newest: watch::Sender<Live>,
+    /// The workers one by one, as the newest was put together of them.
+    reported: Mutex<Arc<Vec<WorkerLive>>>,
     replay: watch::Receiver<Replay>,
     somebody_came: Notify,
 }
@@ -41,7 +46,12 @@ pub struct LiveFeed {
 impl LiveFeed {
     pub fn new(replay: watch::Receiver<Replay>) -> Arc<LiveFeed> {
         let newest = Live { replay: replay.borrow().clone(), ..Live::default() };
-        Arc::new(LiveFeed { newest: watch::Sender::new(newest), replay, somebody_came: Notify::new() })
+        Arc::new(LiveFeed {
+            newest: watch::Sender::new(newest),
+            reported: Mutex::default(),
+            replay,
+            somebody_came: Notify::new(),
+        })
     }
 
     /// The newest at once, then each change. A slow reader skips to the newest.
@@ -54,6 +64,11 @@ impl LiveFeed {
     /// The newest.
     pub fn now(&self) -> Live {
         self.newest.borrow().clone()
+    }
+
+    /// What each worker said last.
+    pub fn workers(&self) -> Arc<Vec<WorkerLive>> {
+        Arc::clone(&self.reported.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Reads and publishes until it is cancelled.
@@ -72,6 +87,7 @@ impl LiveFeed {
             let watched = self.newest.receiver_count() > 0;
             // No worker yet: the health page waits for the first.
             let pause = if watched || reported.is_empty() { WATCHED } else { UNWATCHED };
+            *self.reported.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(reported);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.somebody_came.notified(), if pause == UNWATCHED => {}
@@ -212,6 +228,8 @@ mod tests {
         });
         send.send(vec![worker("a", None)]).await.expect("the feed reads");
         assert_eq!(stream.next().await.map(|live| live.workers), Some(1));
+        tokio::task::yield_now().await;
+        assert_eq!(feed.workers()[0].worker, "a");
         send.send(Vec::new()).await.expect("the feed reads");
         assert_eq!(stream.next().await.map(|live| live.workers), Some(0));
         stop.cancel();

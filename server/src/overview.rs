@@ -2,16 +2,19 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use chrono::{DateTime, Datelike, Days, Months, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use model::{
     metric::{self, Dimension, METRICS, Metric},
     overview::{Kpi, Overview, Point, Ranked},
     query::{MAX_ROWS, MetricQuery, Row},
-    range::{Granularity, Interval, Range},
+    range::{Interval, Range},
 };
 use rust_decimal::Decimal;
 
-use crate::warehouse::{Description, QueryError, Warehouse};
+use crate::{
+    warehouse::{Description, QueryError, Warehouse},
+    zone::Zone,
+};
 
 const DEPARTMENTS: usize = 12;
 const PRODUCTS: usize = 10;
@@ -31,12 +34,20 @@ pub struct Questions {
 impl Questions {
     pub fn new(interval: Interval) -> Questions {
         let all: Vec<&'static Metric> = METRICS.iter().collect();
-        let whole = |interval| MetricQuery { metrics: all.clone(), interval, granularity: None, split: None, limit: 1 };
+        let whole = |interval| MetricQuery {
+            metrics: all.clone(),
+            interval,
+            granularity: None,
+            split: None,
+            filters: Vec::new(),
+            limit: 1,
+        };
         let ranking = |dimension, count, limit| MetricQuery {
             metrics: vec![named("revenue"), named(count)],
             interval,
             granularity: None,
             split: Some(dimension),
+            filters: Vec::new(),
             limit,
         };
         let course = MetricQuery { granularity: Some(interval.granularity()), limit: MAX_ROWS, ..whole(interval) };
@@ -71,7 +82,7 @@ pub async fn overview(warehouse: &Warehouse, range: Range, now: DateTime<Utc>) -
         warehouse.query(&questions.stores),
     )?;
     let granularity = interval.granularity();
-    let course = Course::new(&course, buckets(interval, granularity));
+    let course = Course::new(&course, Zone::UTC.buckets(interval, granularity));
     let kpis = METRICS.iter().enumerate().map(|(index, metric)| Kpi {
         metric: metric.name.to_owned(),
         value: value(&totals, index),
@@ -136,7 +147,7 @@ impl<'a> Course<'a> {
 }
 
 /// What a metric is where nothing happened: a sum or a count is zero, a ratio is nothing.
-fn of_nothing(metric: &Metric) -> Option<Decimal> {
+pub(crate) fn of_nothing(metric: &Metric) -> Option<Decimal> {
     let is_ratio = metric.sources.iter().any(|source| source.expression.contains('/'));
     (!is_ratio).then_some(Decimal::ZERO)
 }
@@ -160,64 +171,9 @@ fn product_label(product: &Description) -> String {
     if parts.is_empty() { UNKNOWN.to_owned() } else { parts.join(" · ") }
 }
 
-/// The starts of all buckets that the interval touches.
-fn buckets(interval: Interval, granularity: Granularity) -> Vec<DateTime<Utc>> {
-    let mut buckets = Vec::new();
-    let mut start = bucket_of(interval.from, granularity);
-    while start < interval.to && buckets.len() < MAX_ROWS {
-        buckets.push(start);
-        start = match granularity {
-            Granularity::Hour => start + TimeDelta::hours(1),
-            Granularity::Day => start + Days::new(1),
-            Granularity::Week => start + Days::new(7),
-            Granularity::Month => start + Months::new(1),
-        };
-    }
-    buckets
-}
-
-/// The start of the bucket that holds the hour, as SQL's `date_trunc` computes it.
-fn bucket_of(hour: DateTime<Utc>, granularity: Granularity) -> DateTime<Utc> {
-    let day = hour.date_naive();
-    let day = match granularity {
-        Granularity::Hour => return hour,
-        Granularity::Day => day,
-        Granularity::Week => day - Days::new(u64::from(day.weekday().num_days_from_monday())),
-        Granularity::Month => day - Days::new(u64::from(day.day0())),
-    };
-    day.and_time(NaiveTime::MIN).and_utc()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn interval(from: &str, to: &str) -> Interval {
-        let at = |text: &str| text.parse().expect("a time");
-        Interval { from: at(from), to: at(to) }
-    }
-
-    #[test]
-    fn buckets_begin_before_the_interval_and_end_within() {
-        let starts = |granularity| {
-            let buckets = buckets(interval("2025-01-30T05:00:00Z", "2025-02-02T01:00:00Z"), granularity);
-            (buckets.len(), buckets[0].to_rfc3339(), buckets[buckets.len() - 1].to_rfc3339())
-        };
-        let text = |text: &str| text.to_owned();
-        assert_eq!(
-            starts(Granularity::Hour),
-            (68, text("2025-01-30T05:00:00+00:00"), text("2025-02-02T00:00:00+00:00"))
-        );
-        assert_eq!(starts(Granularity::Day), (4, text("2025-01-30T00:00:00+00:00"), text("2025-02-02T00:00:00+00:00")));
-        assert_eq!(
-            starts(Granularity::Week),
-            (1, text("2025-01-27T00:00:00+00:00"), text("2025-01-27T00:00:00+00:00"))
-        );
-        assert_eq!(
-            starts(Granularity::Month),
-            (2, text("2025-01-01T00:00:00+00:00"), text("2025-02-01T00:00:00+00:00"))
-        );
-    }
 
     #[test]
     fn only_a_ratio_has_no_value_where_nothing_happened() {

@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
 use model::{health::Status, live::Live};
+use nix::sys::statvfs::statvfs;
 use redis::{
     Client,
     aio::{ConnectionManager, ConnectionManagerConfig},
@@ -82,6 +83,34 @@ pub fn lake(root: PathBuf, warehouse: Arc<Warehouse>) -> Probe {
     })
 }
 
+/// How much room is left where the lake is. A hung network disk does not answer, and is told as such.
+pub fn disk(folder: PathBuf, low_bytes: u64) -> Probe {
+    Arc::new(move || {
+        let folder = folder.clone();
+        Box::pin(async move {
+            let look = move || {
+                statvfs(&folder).with_context(|| format!("the disk of {} cannot be looked at", folder.display()))
+            };
+            let disk = tokio::task::spawn_blocking(look).await.context("the look at the disk was stopped")??;
+            let block = disk.fragment_size();
+            Ok(disk_finding(disk.blocks_available() * block, disk.blocks() * block, low_bytes))
+        })
+    })
+}
+
+fn disk_finding(free: u64, size: u64, low: u64) -> Finding {
+    let gigabytes = |bytes: u64| format!("{}.{} GB", bytes / 1_000_000_000, bytes % 1_000_000_000 / 100_000_000);
+    let left = format!("{} of {} are free", gigabytes(free), gigabytes(size));
+    if free >= low {
+        return Finding::ok(left);
+    }
+    Finding::degraded(format!(
+        "Only {left} where the lake is, less than health.low_disk_bytes ({}). When nothing is left no event can be kept: \
+         make room, or move the lake to a larger disk.",
+        gigabytes(low)
+    ))
+}
+
 /// What the workers say of themselves.
 pub fn pipeline(live: Arc<LiveFeed>) -> Probe {
     let since = Instant::now();
@@ -114,6 +143,20 @@ fn pipeline_finding(live: &Live, running_for: Duration) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_disk_is_degraded_before_it_is_full() {
+        let finding = |free| disk_finding(free, 40_000_000_000, 2_000_000_000);
+        assert_eq!(finding(2_000_000_000), Finding::ok("2.0 GB of 40.0 GB are free"));
+        assert_eq!(finding(1_999_999_999).status, Status::Degraded);
+    }
+
+    #[tokio::test]
+    async fn a_disk_is_looked_at() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        assert_eq!(disk(folder.path().to_owned(), 0)().await.expect("a disk").status, Status::Ok);
+        assert!(disk(folder.path().join("nothing"), 0)().await.is_err());
+    }
 
     #[test]
     fn a_silent_pipeline_is_starting_first_and_degraded_later() {

@@ -152,6 +152,7 @@ impl Demo {
             interval: Interval { from: DateTime::UNIX_EPOCH, to: DateTime::UNIX_EPOCH + TimeDelta::days(100_000) },
             granularity: None,
             split: None,
+            filters: Vec::new(),
             limit: 1,
         };
         let answer = self.warehouse.query(&question).await;

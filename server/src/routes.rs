@@ -11,24 +11,22 @@ use app::{
     shell,
 };
 use axum::{
-    Extension, Json, Router,
+    Router,
     extract::{DefaultBodyLimit, FromRef, Request, State},
     handler::Handler,
     http::{HeaderValue, Method, StatusCode, Uri, header},
-    middleware,
-    response::{IntoResponse, Response},
-    routing::{any, get},
+    middleware::{self, Next},
+    response::Response,
+    routing::{MethodRouter, any},
 };
 use leptos::{
     config::{Env, LeptosOptions},
     prelude::provide_context,
 };
 use leptos_axum::{AxumRouteListing, LeptosRoutes, generate_route_list, render_app_async_with_context};
-use model::{access::Permission, health::Status};
 use tower_http::{
     compression::{CompressionLayer, CompressionLevel},
     services::ServeDir,
-    timeout::TimeoutLayer,
     trace::TraceLayer,
 };
 
@@ -36,11 +34,16 @@ use crate::{
     access::{
         forms,
         gate::Gate,
-        guard::{Identity, guard},
+        guard::{guard, refusal},
         people::Visit,
-        rest,
+        rest, rules,
     },
+    analytics,
+    dashboard::Parts,
+    dashboard_socket, health_api, openapi,
     problem::Problem,
+    prometheus,
+    request_id::{self, RequestId},
     security,
 };
 
@@ -57,6 +60,8 @@ pub static PAGES: LazyLock<Vec<AxumRouteListing>> = LazyLock::new(|| generate_ro
 #[derive(Clone)]
 pub struct WebState {
     pub dashboard: Arc<dyn Dashboard>,
+    /// What the dashboard is answered from, for programs.
+    pub parts: Arc<Parts>,
     pub gate: Arc<Gate>,
     pub leptos: LeptosOptions,
 }
@@ -77,6 +82,19 @@ pub fn leptos_options(site_root: &str) -> LeptosOptions {
         .build()
 }
 
+/// The routes for programs.
+pub fn api() -> Vec<(&'static str, MethodRouter<WebState>)> {
+    [
+        rest::routes(),
+        analytics::routes(),
+        health_api::routes(),
+        openapi::routes(),
+        prometheus::routes(),
+        dashboard_socket::routes(),
+    ]
+    .concat()
+}
+
 /// All routes. Call it within a Tokio runtime.
 pub fn router(state: WebState) -> Router {
     let options = state.leptos.clone();
@@ -86,14 +104,12 @@ pub fn router(state: WebState) -> Router {
         .precompressed_gzip()
         .fallback(page_not_found.with_state(state.clone()));
     let secure = state.gate.cookies.secure;
+    let requests = Arc::clone(&state.parts.requests);
     let gate = Arc::clone(&state.gate);
-    let routes = forms::forms().into_iter().chain(rest::routes());
+    let routes = forms::forms().into_iter().chain(api());
     let router = routes.fold(Router::new(), |router, (path, handler)| router.route(path, handler));
     let router = router
-        .route("/api/v1/health", get(health))
-        .leptos_routes_with_context(&state, PAGES.clone(), page_context(&state), move || {
-            shell(options.clone())
-        })
+        .leptos_routes_with_context(&state, PAGES.clone(), page_context(&state), move || shell(options.clone()))
         .route("/api", any(api_not_found))
         .route("/api/{*path}", any(api_not_found))
         .method_not_allowed_fallback(method_not_allowed)
@@ -101,13 +117,16 @@ pub fn router(state: WebState) -> Router {
         .with_state(state)
         .layer(middleware::from_fn_with_state(gate, guard))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIME_LIMIT))
+        .layer(middleware::from_fn(limit_time))
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(middleware::from_fn(security::add_headers))
+        .layer(middleware::from_fn_with_state(requests, prometheus::count))
         // Without the query, in which a one-time token may be.
         .layer(TraceLayer::new_for_http().make_span_with(|request: &Request| {
-            tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
-        }));
+            let id = request.extensions().get::<RequestId>().map(|id| id.0.as_str());
+            tracing::debug_span!("request", method = %request.method(), path = request.uri().path(), id)
+        }))
+        .layer(middleware::from_fn(request_id::give));
     if secure { router.layer(middleware::from_fn(security::add_transport_security)) } else { router }
 }
 
@@ -121,16 +140,12 @@ fn page_context(state: &WebState) -> impl Fn() + Clone + Send + Sync + 'static {
     }
 }
 
-/// Never waits: for load balancers, scripts and people. 503 only if something is down. Where the parts are and what ails
-/// them is for those who look after the pipeline.
-async fn health(State(state): State<WebState>, identity: Option<Extension<Identity>>) -> Response {
-    let mut health = state.dashboard.health().await;
-    if !identity.is_some_and(|identity| identity.standing.may(Permission::PipelineRead)) {
-        health.components.iter_mut().for_each(|component| component.detail = None);
-    }
-    let status = if health.status == Status::Down { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-    (status, no_store, Json(health)).into_response()
+/// Gives up a response that takes too long to begin.
+async fn limit_time(request: Request, next: Next) -> Response {
+    let kind = rules::kind(request.uri().path());
+    tokio::time::timeout(TIME_LIMIT, next.run(request)).await.unwrap_or_else(|_| {
+        refusal(kind, StatusCode::SERVICE_UNAVAILABLE, "The server took too long. Try again in a moment.")
+    })
 }
 
 async fn api_not_found(uri: Uri) -> Problem {

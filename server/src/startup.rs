@@ -112,7 +112,7 @@ impl Application {
         let gate = Arc::new(Gate::new(&self.settings.web, self.url()));
         let dashboard: Arc<dyn Dashboard> = Arc::clone(&parts) as Arc<_>;
         let leptos = leptos_options(&self.site_root.to_string_lossy());
-        let routes = router(WebState { dashboard, gate: Arc::clone(&gate), leptos });
+        let routes = router(WebState { dashboard, parts: Arc::clone(&parts), gate: Arc::clone(&gate), leptos });
         let serving = Handle::new();
         let server = serve(self.listener, &self.settings.web, routes, serving.clone()).await?;
         tokio::spawn({
@@ -211,6 +211,9 @@ impl Backend {
         let (gold_commits, announced) = watch::channel(0);
         self.open_lake(&root, Arc::clone(&warehouse), announced);
         self.parts.health.watch(Part::Lake, probes::lake(lake.root().to_owned(), Arc::clone(&warehouse)));
+
+        let low = self.settings.health.low_disk_bytes;
+        self.parts.health.watch(Part::Disk, probes::disk(lake.root().to_owned(), low));
 
         let services = self.services.insert(Services::start(&self.settings).await?);
         let (kafka, redis_url, database_url) =

@@ -19,12 +19,13 @@ use server::{
         keys::{KeyRing, Purpose},
         limits::{Rate, RateLimits},
         login::Login,
-        rest, roles,
+        roles,
         rules::{Kind, RULES, Rule, kind, rule},
         sessions::{Client, Tokens},
         token::{self, Audience},
     },
     dashboard::Parts,
+    openapi::openapi,
     probes,
     routes::{PAGES, WebState, leptos_options, router},
     store::Store,
@@ -62,9 +63,10 @@ impl Platform {
             Arc::new(Access::new(store.pool().clone(), RateLimits::none(), &settings).expect("a file of keys"));
         let gate = Arc::new(Gate::new(&settings.web, ORIGIN.to_owned()));
         gate.open(Arc::clone(&access));
-        let dashboard = Arc::new(Parts::default());
+        let parts = Arc::new(Parts::default());
+        let dashboard = Arc::clone(&parts) as Arc<_>;
         let leptos = leptos_options(&folder.path().to_string_lossy());
-        let router = router(WebState { dashboard, gate, leptos });
+        let router = router(WebState { dashboard, parts, gate, leptos });
         let pool = store.pool().clone();
         Platform { router, access, pool, settings, services, store, _folder: folder }
     }
@@ -164,11 +166,14 @@ fn all_routes() -> BTreeSet<(String, String)> {
     for (path, _) in forms::forms() {
         routes.insert((path.to_owned(), "POST".to_owned()));
     }
-    for (path, _) in rest::routes() {
-        let reads = path.ends_with("/me") || path.ends_with(".csv");
-        routes.insert((path.to_owned(), if reads { "GET" } else { "POST" }.to_owned()));
+    for (path, item) in openapi().paths.paths {
+        for (method, operation) in [("GET", item.get), ("POST", item.post), ("PUT", item.put), ("DELETE", item.delete)]
+        {
+            if operation.is_some() {
+                routes.insert((path.clone(), method.to_owned()));
+            }
+        }
     }
-    routes.insert(("/api/v1/health".to_owned(), "GET".to_owned()));
     routes
 }
 

@@ -8,13 +8,14 @@ use common::{Amount, Count, Null, Text, Time, Value, at};
 use etl::lake::schema;
 use model::{
     metric::{self, Dimension, GoldTable},
-    query::{MAX_ROWS, MetricQuery, Row},
+    query::{Filter, MAX_FILTERS, MAX_ROWS, MetricQuery, Row},
     range::{Granularity, Interval, Preset, Range},
 };
 use rust_decimal::Decimal;
 use server::{
     overview::overview,
     warehouse::{Limits, QueryError, Warehouse},
+    zone::Zone,
 };
 
 const SALES: &[&str] = &["hour", "store_id", "orders", "lines", "units", "revenue", "discount"];
@@ -33,6 +34,7 @@ fn question(metrics: &[&str]) -> MetricQuery {
         interval: Interval { from: at("2025-01-01T00:00:00Z"), to: at("2025-01-03T00:00:00Z") },
         granularity: None,
         split: None,
+        filters: Vec::new(),
         limit: MAX_ROWS,
     }
 }
@@ -223,4 +225,79 @@ async fn questions_are_bounded() {
     by_store.metrics = question(&["events"]).metrics;
     let refused = tiny.query(&by_store).await.expect_err("events have no stores");
     assert_eq!(refused.to_string(), "`events` cannot be split by store");
+}
+
+#[tokio::test]
+async fn filters_keep_what_all_of_them_keep() {
+    let lake = common::TestLake::new();
+    let sold = |product, revenue| {
+        [Time("2025-01-01T10:00:00Z"), Text(product), Count(1), Amount("1"), Amount(revenue), Amount("0")]
+    };
+    let rows = [sold("apple", "5"), sold("pear", "4"), sold("milk", "7"), sold("nobody knows", "1")];
+    lake.append(&schema::PRODUCT_HOURLY, PRODUCT_SALES, &rows.each_ref().map(|row| row.as_slice())).await;
+    let warehouse = warehouse(&lake).await;
+    let asked = |filters: &[(Dimension, &[&str])]| {
+        let filter = |(dimension, values): &(Dimension, &[&str])| Filter {
+            dimension: *dimension,
+            values: values.iter().map(|value| (*value).to_owned()).collect(),
+        };
+        MetricQuery { filters: filters.iter().map(filter).collect(), ..question(&["revenue"]) }
+    };
+    let revenue = async |filters: &[(Dimension, &[&str])]| {
+        let rows = warehouse.query(&asked(filters)).await.expect("an answer");
+        values(&rows)[0][0].clone().unwrap_or_else(|| "nothing".to_owned())
+    };
+    assert_eq!(revenue(&[(Dimension::Product, &["apple", "milk", "x"])]).await, "12");
+    assert_eq!(revenue(&[(Dimension::Department, &["FRUIT"])]).await, "nothing", "nothing is described yet");
+
+    let described: [[Value; 5]; 2] = [
+        [Text("apple"), Text("FRUIT"), Text("POME"), Text("APPLES"), Text("Private")],
+        [Text("pear"), Text("FRUIT"), Text("POME"), Null, Null],
+    ];
+    lake.append(&schema::PRODUCTS, PRODUCTS, &described.each_ref().map(|row| row.as_slice())).await;
+    warehouse.refresh().await.expect("a refresh");
+    assert_eq!(revenue(&[(Dimension::Department, &["FRUIT"])]).await, "9", "the answer from before is not kept");
+    assert_eq!(revenue(&[(Dimension::Department, &["FRUIT"]), (Dimension::Brand, &["Private"])]).await, "5");
+    assert_eq!(revenue(&[(Dimension::Brand, &["Private", ""])]).await, "17", "the empty text is what names nothing");
+    assert_eq!(revenue(&[(Dimension::Brand, &[])]).await, "nothing");
+
+    let refused = |query: MetricQuery| {
+        let warehouse = &warehouse;
+        async move { warehouse.query(&query).await.expect_err("refused").to_string() }
+    };
+    let mixed = asked(&[(Dimension::Store, &["1"]), (Dimension::Brand, &["Private"])]);
+    assert_eq!(refused(mixed).await, "`revenue` is not known by store and brand together");
+    let events = MetricQuery { metrics: question(&["events"]).metrics, ..asked(&[(Dimension::Store, &["1"])]) };
+    assert_eq!(refused(events).await, "`events` cannot be filtered by store");
+    let many = vec![(Dimension::Store, &["1"] as &[&str]); MAX_FILTERS + 1];
+    assert!(refused(asked(&many)).await.contains("at most 8 filters"));
+}
+
+#[tokio::test]
+async fn local_days_begin_at_local_midnight_whatever_clocks_do() {
+    let lake = common::TestLake::new();
+    // New York leaves summer time on 2 November 2025 at 06:00 UTC: that day has 25 hours, 04:00 to 05:00 UTC the day after.
+    lake.append(
+        &schema::SALES_HOURLY,
+        SALES,
+        &[
+            &sale("2025-11-02T03:00:00Z", Text("1"), 1, "1"),
+            &sale("2025-11-02T04:00:00Z", Text("1"), 1, "2"),
+            &sale("2025-11-03T04:00:00Z", Text("1"), 1, "4"),
+            &sale("2025-11-03T05:00:00Z", Text("1"), 1, "8"),
+        ],
+    )
+    .await;
+    let warehouse = warehouse(&lake).await;
+    let zone = Zone::named("America/New_York").expect("a zone");
+    let interval = Interval { from: at("2025-11-01T04:00:00Z"), to: at("2025-11-04T05:00:00Z") };
+    let query = MetricQuery { interval, granularity: Some(Granularity::Day), ..question(&["revenue"]) };
+    let offsets = zone.offsets(interval).expect("whole hours");
+    let rows = warehouse.query_local(&query, &offsets).await.expect("rows");
+    let times: Vec<_> = rows.iter().filter_map(|row| row.time).collect();
+    assert_eq!(times, ["2025-11-01T04:00:00Z", "2025-11-02T04:00:00Z", "2025-11-03T05:00:00Z"].map(at));
+    assert_eq!(values(&rows), [some(&["1"]), some(&["6"]), some(&["8"])]);
+    assert_eq!(zone.buckets(interval, Granularity::Day), times, "whoever fills gaps finds the same days");
+    let in_utc = warehouse.query(&query).await.expect("rows");
+    assert_eq!(values(&in_utc), [some(&["3"]), some(&["12"])], "an answer is kept for its zone alone");
 }

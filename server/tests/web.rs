@@ -32,7 +32,7 @@ fn web() -> Web {
     let leptos = leptos_options(&site.path().to_string_lossy());
     let gate = Arc::new(Gate::new(&Settings::defaults().web, "http://localhost:3000".to_owned()));
     let dashboard = Arc::clone(&parts) as Arc<_>;
-    Web { router: router(WebState { dashboard, gate, leptos }), parts, _site: site }
+    Web { router: router(WebState { dashboard, parts: Arc::clone(&parts), gate, leptos }), parts, _site: site }
 }
 
 impl Web {

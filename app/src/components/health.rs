@@ -40,6 +40,7 @@ fn name(name: &str) -> String {
         "postgres" => "PostgreSQL".to_owned(),
         "lake" => "Lake".to_owned(),
         "pipeline" => "Pipeline".to_owned(),
+        "disk" => "Disk".to_owned(),
         other => other.to_owned(),
     }
 }

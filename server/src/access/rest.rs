@@ -5,7 +5,10 @@ use std::sync::Arc;
 use axum::{
     Extension, Json,
     body::{Body, Bytes},
-    extract::{Query, State, rejection::JsonRejection},
+    extract::{
+        Query, State,
+        rejection::{JsonRejection, QueryRejection},
+    },
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
@@ -14,6 +17,7 @@ use futures::stream;
 use http::{HeaderValue, StatusCode, header};
 use model::access::{AuditFilter, Me};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     Access, Denied,
@@ -22,7 +26,11 @@ use super::{
     login::Login,
     sessions::{Client, Tokens},
 };
-use crate::{problem::Problem, routes::WebState};
+use crate::{
+    openapi::{BodyRefusals, Refusals},
+    problem::Problem,
+    routes::WebState,
+};
 
 /// Lines that are read at once for an export, and at most.
 const EXPORT_CHUNK: i64 = 1000;
@@ -38,25 +46,28 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<WebState>)> {
     ]
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct LogIn {
+pub(crate) struct LogIn {
+    #[schema(example = "ann@example.com")]
     email: String,
+    #[schema(example = "purple elephants paint fences")]
     password: String,
     /// Of the authenticator, or a recovery code, where there is a second factor.
     code: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Refresh {
+pub(crate) struct Refresh {
     refresh_token: String,
 }
 
 /// As OAuth 2.0 (RFC 6749, 5.1) names these.
-#[derive(Serialize)]
-struct TokenAnswer {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TokenAnswer {
     access_token: String,
+    #[schema(value_type = String, example = "Bearer")]
     token_type: &'static str,
     /// Seconds.
     expires_in: i64,
@@ -84,7 +95,7 @@ fn no_store(mut response: Response) -> Response {
 }
 
 /// Why there is no answer.
-enum Refusal {
+pub(crate) enum Refusal {
     Denied(Denied),
     Problem(Problem),
     Unauthorized(&'static str),
@@ -123,7 +134,7 @@ impl IntoResponse for Refusal {
 }
 
 fn access(state: &WebState) -> Result<Arc<Access>, Refusal> {
-    let starting = || Refusal::Problem(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The server is starting."));
+    let starting = || Refusal::Problem(Problem::starting());
     state.gate.access().cloned().ok_or_else(starting)
 }
 
@@ -132,7 +143,21 @@ fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Refusal> {
         .map_err(|rejection| Refusal::Problem(Problem::new(rejection.status(), rejection.body_text())))
 }
 
-async fn log_in(
+/// Log in
+///
+/// For a program that acts for a person: it gets an access token, which is good for minutes, and a refresh token, which is
+/// good once.
+#[utoipa::path(
+    post, path = "/api/v1/auth/login", tag = "Access", operation_id = "login",
+    request_body = LogIn,
+    responses(
+        BodyRefusals,
+        (status = 200, description = "A session.", body = TokenAnswer),
+        (status = 401, description = "The address, the password or the code is wrong, or a code is needed.",
+            body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn log_in(
     State(state): State<WebState>,
     Extension(client): Extension<Client>,
     json: Result<Json<LogIn>, JsonRejection>,
@@ -152,7 +177,20 @@ async fn log_in(
     })
 }
 
-async fn refresh(
+/// Renew the tokens
+///
+/// A refresh token that comes a second time ends the session.
+#[utoipa::path(
+    post, path = "/api/v1/auth/refresh", tag = "Access", operation_id = "refresh",
+    request_body = Refresh,
+    responses(
+        BodyRefusals,
+        (status = 200, description = "New tokens of the same session.", body = TokenAnswer),
+        (status = 401, description = "The refresh token is not good any more.",
+            body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn refresh(
     State(state): State<WebState>,
     Extension(client): Extension<Client>,
     json: Result<Json<Refresh>, JsonRejection>,
@@ -164,7 +202,12 @@ async fn refresh(
     }
 }
 
-async fn log_out(
+/// End the session
+#[utoipa::path(
+    post, path = "/api/v1/auth/logout", tag = "Access", operation_id = "logout",
+    responses((status = 204, description = "It is ended."), Refusals),
+)]
+pub(crate) async fn log_out(
     State(state): State<WebState>,
     Extension(client): Extension<Client>,
     Extension(identity): Extension<Identity>,
@@ -178,7 +221,12 @@ async fn log_out(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-async fn me(Extension(identity): Extension<Identity>) -> Response {
+/// Who am I
+#[utoipa::path(
+    get, path = "/api/v1/auth/me", tag = "Access", operation_id = "me",
+    responses((status = 200, description = "The caller, and what they may do now.", body = Me), Refusals),
+)]
+pub(crate) async fn me(Extension(identity): Extension<Identity>) -> Response {
     no_store(Json(me_of(&identity)).into_response())
 }
 
@@ -197,13 +245,26 @@ pub(crate) fn me_of(identity: &Identity) -> Me {
     }
 }
 
-async fn export_audit(
+/// The audit log
+///
+/// As CSV, the newest line first; at most a million lines.
+#[utoipa::path(
+    get, path = "/api/v1/audit.csv", tag = "Access", operation_id = "audit_export",
+    params(AuditFilter),
+    responses(
+        (status = 200, description = "The lines that the filter matches.", body = String, content_type = "text/csv",
+            example = "number,at,actor,address,action,target,outcome,detail"),
+        Refusals,
+    ),
+)]
+pub(crate) async fn export_audit(
     State(state): State<WebState>,
     Extension(client): Extension<Client>,
     Extension(identity): Extension<Identity>,
-    Query(filter): Query<AuditFilter>,
+    query: Result<Query<AuditFilter>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let access = access(&state)?;
+    let Query(filter) = query.map_err(|rejection| Refusal::Problem(Problem::bad_request(rejection.body_text())))?;
     audit::check(&filter).map_err(|error| Denied::Invalid(error.to_string()))?;
     let asked = format!(
         "who={} what={} from={} to={} outcome={}",

@@ -75,6 +75,14 @@ pub const RULES: &[(&str, Rule)] = &[
     ("/api/ui/audit", Needs(AuditRead)),
     // REST.
     ("/api/v1/health", Open),
+    ("/api/v1/health/live", Open),
+    ("/api/v1/health/ready", Open),
+    ("/api/v1/analytics/metrics", Needs(MetricsRead)),
+    ("/api/v1/analytics/realtime", Needs(MetricsRead)),
+    ("/api/v1/analytics/historical", Needs(MetricsRead)),
+    ("/api-docs/openapi.json", SignedIn),
+    ("/metrics", Needs(PipelineRead)),
+    ("/ws/dashboard", Needs(MetricsRead)),
     ("/api/v1/auth/login", Open),
     ("/api/v1/auth/refresh", Open),
     ("/api/v1/auth/logout", SignedIn),
@@ -103,7 +111,9 @@ pub enum Kind {
 pub fn kind(path: &str) -> Kind {
     if path.starts_with("/api/ui/") {
         Kind::Function
-    } else if path == "/api" || path.starts_with("/api/") {
+    } else if ["/api", "/metrics"].contains(&path)
+        || ["/api/", "/api-docs/", "/ws/"].iter().any(|start| path.starts_with(start))
+    {
         Kind::Rest
     } else {
         Kind::Page

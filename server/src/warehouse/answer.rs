@@ -8,10 +8,13 @@ use deltalake::arrow::{
     array::{Array, AsArray, RecordBatch},
     datatypes::{DataType, Decimal128Type, Int64Type, TimestampMicrosecondType, UInt32Type},
 };
-use model::query::{MetricQuery, Row};
+use model::{
+    query::{MetricQuery, Row},
+    range::Granularity,
+};
 use rust_decimal::Decimal;
 
-use super::{gold::Dictionaries, sql::Part};
+use super::{gold::Dictionaries, offsets::Offsets, sql::Part};
 
 /// Joins what the tables answered, row by row of the same time and key. The first table's order counts.
 ///
@@ -21,7 +24,13 @@ pub(super) fn join(
     query: &MetricQuery,
     answers: &[(Part, Vec<RecordBatch>)],
     dictionaries: &Dictionaries,
+    offsets: &Offsets,
 ) -> Result<Vec<Row>> {
+    // Hours are not of local time.
+    let moment = |bucket| match query.granularity {
+        Some(Granularity::Hour) => instant(bucket),
+        _ => instant(offsets.instant(bucket)),
+    };
     let mut rows: Vec<Row> = Vec::new();
     let mut places: HashMap<(Option<i64>, Option<u32>), usize> = HashMap::new();
     for (part, batches) in answers {
@@ -37,7 +46,7 @@ pub(super) fn join(
                 if place == rows.len() {
                     let name = |code| query.split.and_then(|dimension| dictionaries.of(dimension).name(code));
                     rows.push(Row {
-                        time: time.map(instant).transpose()?,
+                        time: time.map(moment).transpose()?,
                         key: key.and_then(name).map(|name| name.to_string()),
                         values: vec![None; query.metrics.len()],
                     });

@@ -10,6 +10,7 @@ mod gold;
 mod hourly;
 mod keys;
 mod loader;
+mod offsets;
 mod products;
 mod snapshot;
 mod sql;
@@ -20,13 +21,14 @@ use anyhow::Result;
 use futures::future::try_join_all;
 use model::{
     metric::{Dimension, GoldTable},
-    query::{MetricQuery, Row},
+    query::{MAX_FILTER_VALUES, MAX_FILTERS, MetricQuery, Row},
 };
 use tokio::sync::{Mutex, OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 pub use engine::Limits;
+pub use offsets::Offsets;
 pub use products::Description;
 
 use crate::delta;
@@ -47,6 +49,10 @@ const CACHED_FOR: Duration = Duration::from_secs(600);
 pub enum QueryError {
     #[error("`{metric}` cannot be split by {}", dimension.name())]
     NoSuchSplit { metric: &'static str, dimension: Dimension },
+    #[error("{}", no_source(metric, dimensions))]
+    NoSource { metric: &'static str, dimensions: Vec<Dimension> },
+    #[error("a question has at most {MAX_FILTERS} filters, each with at most {MAX_FILTER_VALUES} values")]
+    TooManyFilters,
     #[error("the question takes longer than {} seconds; a shorter range or a coarser granularity will help", .0.as_secs())]
     Timeout(Duration),
     #[error("the question needs too much memory; a shorter range or a coarser granularity will help")]
@@ -56,6 +62,16 @@ pub enum QueryError {
     Internal(#[from] anyhow::Error),
 }
 
+fn no_source(metric: &str, dimensions: &[Dimension]) -> String {
+    match dimensions {
+        [only] => format!("`{metric}` cannot be filtered by {}", only.name()),
+        several => {
+            let names: Vec<_> = several.iter().map(|dimension| dimension.name()).collect();
+            format!("`{metric}` is not known by {} together", names.join(" and "))
+        }
+    }
+}
+
 /// What an answer depends on: the question, and the content of the tables that it reads.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct CacheKey {
@@ -63,6 +79,9 @@ struct CacheKey {
     interval: model::range::Interval,
     granularity: Option<model::range::Granularity>,
     split: Option<Dimension>,
+    /// As codes, which are short, and mean the same for as long as the process lives.
+    kept: Vec<sql::Kept>,
+    offsets: Offsets,
     limit: usize,
     changes: Vec<u64>,
 }
@@ -157,11 +176,19 @@ impl Warehouse {
         self.snapshot.borrow().products().describe(product_id, &self.dictionaries)
     }
 
-    /// Answers a question: by time, or by the greatest first metric, or both; see [`MetricQuery`].
+    /// Answers a question: by time, or by the greatest first metric, or both; see [`MetricQuery`]. Buckets are of UTC.
     ///
     /// # Errors
     /// See [`QueryError`].
     pub async fn query(&self, query: &MetricQuery) -> Result<Arc<Vec<Row>>, QueryError> {
+        self.query_local(query, &Offsets::utc()).await
+    }
+
+    /// The same with days, weeks and months of local time; the rows name the moments at which they begin.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub async fn query_local(&self, query: &MetricQuery, offsets: &Offsets) -> Result<Arc<Vec<Row>>, QueryError> {
         let snapshot = Arc::clone(&self.snapshot.borrow());
         let parts = parts(query)?;
         let key = CacheKey {
@@ -169,12 +196,14 @@ impl Warehouse {
             interval: query.interval,
             granularity: query.granularity,
             split: query.split,
+            kept: sql::Kept::of(query, &self.dictionaries),
+            offsets: offsets.clone(),
             limit: query.limit,
             changes: snapshot.changes(&parts, query),
         };
         // Whoever asks the same at the same time waits for the one computation.
         let answer = self.cache.get_with_by_ref(&key, Answer::default);
-        let rows = answer.get_or_try_init(|| self.compute(&snapshot, query, parts)).await?;
+        let rows = answer.get_or_try_init(|| self.compute(&snapshot, query, parts, &key.kept, offsets)).await?;
         if rows.len() > CACHED_ROWS {
             self.cache.invalidate(&key);
         }
@@ -187,7 +216,8 @@ impl Warehouse {
     /// See [`QueryError`].
     pub async fn query_uncached(&self, query: &MetricQuery) -> Result<Arc<Vec<Row>>, QueryError> {
         let snapshot = Arc::clone(&self.snapshot.borrow());
-        self.compute(&snapshot, query, parts(query)?).await
+        let kept = sql::Kept::of(query, &self.dictionaries);
+        self.compute(&snapshot, query, parts(query)?, &kept, &Offsets::utc()).await
     }
 
     /// Drops every kept answer.
@@ -200,21 +230,37 @@ impl Warehouse {
         snapshot: &Snapshot,
         query: &MetricQuery,
         parts: Vec<sql::Part>,
+        kept: &[sql::Kept],
+        offsets: &Offsets,
     ) -> Result<Arc<Vec<Row>>, QueryError> {
         let answers = parts.into_iter().map(async |part| {
-            let batches = self.engine.run(snapshot.context().clone(), sql::statement(&part, query)).await?;
+            let statement = sql::statement(&part, query, kept, offsets);
+            let batches = self.engine.run(snapshot.context().clone(), statement).await?;
             Ok::<_, QueryError>((part, batches))
         });
         let answers = try_join_all(answers).await?;
-        let mut rows = answer::join(query, &answers, &self.dictionaries)?;
+        let mut rows = answer::join(query, &answers, &self.dictionaries, offsets)?;
         rows.truncate(query.limit);
         Ok(Arc::new(rows))
     }
 }
 
 fn parts(query: &MetricQuery) -> Result<Vec<sql::Part>, QueryError> {
-    sql::parts(query).map_err(|metric| match query.split {
-        Some(dimension) => QueryError::NoSuchSplit { metric, dimension },
-        None => QueryError::Internal(anyhow::anyhow!("`{metric}` has no source")),
+    if query.filters.len() > MAX_FILTERS || query.filters.iter().any(|filter| filter.values.len() > MAX_FILTER_VALUES) {
+        return Err(QueryError::TooManyFilters);
+    }
+    sql::parts(query).map_err(|metric| {
+        let mut dimensions: Vec<Dimension> = query.filters.iter().map(|filter| filter.dimension).collect();
+        match query.split {
+            Some(dimension) if dimensions.iter().all(|other| *other == dimension) => {
+                QueryError::NoSuchSplit { metric, dimension }
+            }
+            split => {
+                dimensions.extend(split);
+                dimensions.sort_unstable();
+                dimensions.dedup();
+                QueryError::NoSource { metric, dimensions }
+            }
+        }
     })
 }

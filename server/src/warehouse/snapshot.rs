@@ -8,7 +8,10 @@ use deltalake::datafusion::{
     execution::{SessionStateBuilder, session_state::SessionState},
     prelude::SessionContext,
 };
-use model::{metric::GoldTable, query::MetricQuery};
+use model::{
+    metric::{Dimension, GoldTable},
+    query::MetricQuery,
+};
 
 use super::{hourly::Hourly, products::Products, sql::Part};
 
@@ -79,7 +82,8 @@ impl Snapshot {
     /// Names the content that an answer depends on: equal numbers, equal answer.
     pub(super) fn changes(&self, parts: &[Part], query: &MetricQuery) -> Vec<u64> {
         let tables = parts.iter().map(|part| self.tables[part.table as usize].changes);
-        let products = query.split.filter(|dimension| dimension.of_product()).map(|_| self.products.changes);
+        let mut dimensions = query.split.into_iter().chain(query.filters.iter().map(|filter| filter.dimension));
+        let products = dimensions.any(Dimension::of_product).then_some(self.products.changes);
         tables.chain(products).collect()
     }
 }
