@@ -11,6 +11,7 @@ const PAGES = [
   "/pipeline",
   "/profile",
   "/keys",
+  "/docs",
   "/admin/users",
   "/admin/roles",
   "/admin/sessions",

@@ -9,6 +9,7 @@ use leptos::{
 };
 use model::{
     access::{ApiKeySummary, AuditFilter, AuditPage, Flash, Me, Role, SecondFactor, SessionSummary, UsersView},
+    api_docs::ApiDocs,
     health::Health,
     live::Live,
     overview::Overview,
@@ -48,6 +49,16 @@ pub async fn get_pipeline() -> Result<PipelineView, Problem> {
 #[server(prefix = "/api/ui", endpoint = "health", input = GetUrl)]
 pub async fn get_health() -> Result<Health, Problem> {
     Ok(dashboard(Permission::PipelineRead)?.health().await)
+}
+
+/// What programs can ask. For whoever is signed in.
+#[server(prefix = "/api/ui", endpoint = "api-docs", input = GetUrl)]
+pub async fn get_api_docs() -> Result<ApiDocs, Problem> {
+    people()?.me().await?;
+    let dashboard = use_context::<std::sync::Arc<dyn crate::ports::Dashboard>>();
+    let dashboard =
+        dashboard.ok_or_else(|| Problem::Failed("The server was started without its dashboard.".to_owned()))?;
+    Ok(dashboard.api_docs())
 }
 
 /// The newest live metrics, for a page that is being rendered.

@@ -37,6 +37,7 @@ use crate::{
     pages::{
         account::{invitation::InvitationPage, login::LoginPage, login_code::LoginCodePage, setup::SetupPage},
         admin::{audit::AuditPage, roles::RolesPage, sessions::SessionsPage, users::UsersPage},
+        docs::DocsPage,
         keys::KeysPage,
         not_found::NotFound,
         overview::OverviewPage,
@@ -80,6 +81,7 @@ pub fn App() -> impl IntoView {
                 <ParentRoute path=path!("") view=SignedInPages ssr=SsrMode::Async>
                     <Route path=path!("/") view=OverviewPage ssr=SsrMode::Async />
                     <Route path=path!("/pipeline") view=PipelinePage ssr=SsrMode::Async />
+                    <Route path=path!("/docs") view=DocsPage ssr=SsrMode::Async />
                     <Route path=path!("/profile") view=ProfilePage ssr=SsrMode::Async />
                     <Route path=path!("/keys") view=KeysPage ssr=SsrMode::Async />
                     <Route path=path!("/admin/users") view=UsersPage ssr=SsrMode::Async />

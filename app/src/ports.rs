@@ -6,6 +6,7 @@ use model::{
     access::{
         ApiKeySummary, AuditFilter, AuditPage, Flash, Me, Permission, Role, SecondFactor, SessionSummary, UsersView,
     },
+    api_docs::ApiDocs,
     health::Health,
     live::Live,
     overview::Overview,
@@ -32,6 +33,8 @@ pub trait Dashboard: Send + Sync {
     async fn overview(&self, range: Range) -> Result<Overview, Unavailable>;
     async fn pipeline(&self) -> Result<PipelineView, Unavailable>;
     async fn health(&self) -> Health;
+    /// What programs can ask.
+    fn api_docs(&self) -> ApiDocs;
     /// The newest live metrics at once, then each change, about once a second. A slow reader skips to the newest.
     fn live(&self) -> BoxStream<'static, Live>;
 }

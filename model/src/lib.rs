@@ -10,8 +10,10 @@
 //! * [`range`]: the time range of a view, as it stands in its URL
 //! * [`access`]: permissions, roles, and what the pages show of users and the audit log
 //! * [`overview`], [`pipeline`], [`live`], [`health`]: what the pages and the API answer
+//! * [`api_docs`]: what the page about the API shows
 
 pub mod access;
+pub mod api_docs;
 pub mod event;
 pub mod health;
 pub mod live;

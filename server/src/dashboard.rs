@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use chrono::Utc;
 use futures::stream::BoxStream;
 use model::{
+    api_docs::ApiDocs,
     health::{Health, Replay},
     live::Live,
     overview::Overview,
@@ -16,6 +17,7 @@ use model::{
 use tokio::sync::watch;
 
 use crate::{
+    api_docs,
     dashboard_socket::Channels,
     health::HealthMonitor,
     live::LiveFeed,
@@ -85,6 +87,10 @@ impl Dashboard for Parts {
 
     async fn health(&self) -> Health {
         self.health.health()
+    }
+
+    fn api_docs(&self) -> ApiDocs {
+        api_docs::docs().clone()
     }
 
     fn live(&self) -> BoxStream<'static, Live> {

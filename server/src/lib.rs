@@ -13,6 +13,7 @@
 
 pub mod access;
 pub mod analytics;
+pub mod api_docs;
 pub mod dashboard;
 pub mod dashboard_socket;
 pub mod delta;

@@ -19,6 +19,7 @@ pub fn KeysPage() -> impl IntoView {
     view! {
         <Title text="API keys" />
         <h1 class="page-title">"API keys"</h1>
+        <p class="muted">"A key lets a program ask what you may see. " <a href="/docs">"What programs can ask"</a></p>
         <Answered answer=keys href=HERE show=|keys| view! { <Keys keys /> }.into_any() />
         <Answered answer=me href=HERE show=|me| view! { <NewKey me /> }.into_any() />
     }

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod admin;
+pub mod docs;
 pub mod keys;
 pub mod not_found;
 pub mod overview;

@@ -22,6 +22,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("/", Needs(MetricsRead)),
     ("/pipeline", Needs(PipelineRead)),
     ("/profile", SignedIn),
+    ("/docs", SignedIn),
     ("/keys", Needs(KeysManage)),
     ("/admin/users", Needs(UsersManage)),
     ("/admin/roles", Needs(RolesManage)),
@@ -62,6 +63,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("/api/ui/health", Needs(PipelineRead)),
     ("/api/ui/live-now", Needs(MetricsRead)),
     ("/api/ui/live", Needs(MetricsRead)),
+    ("/api/ui/api-docs", SignedIn),
     ("/api/ui/me", SignedIn),
     ("/api/ui/flash", Open),
     // Comes with the refresh token, when the access token may have ended.
