@@ -65,7 +65,7 @@ fn example(path: &str, method: &str, operation: &Value, has_body: bool) -> Strin
     let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
     let method = if method == "get" { String::new() } else { format!(" -X {}", method.to_uppercase()) };
     let body = if has_body { " --json @body.json" } else { "" };
-    format!("curl{method} -H \"Authorization: Bearer $KEY\"{body} \"$STREAMLINEHUB{path}{query}\"")
+    format!("curl{method} -H \"Authorization: Bearer $KEY\"{body} \"$SERVER{path}{query}\"")
 }
 
 fn first_content(holder: &Value) -> Option<String> {
@@ -144,7 +144,7 @@ mod tests {
         assert!(historical.parameters.iter().any(|parameter| parameter.name == "metric" && parameter.required));
         assert_eq!(
             historical.example,
-            "curl -H \"Authorization: Bearer $KEY\" \"$STREAMLINEHUB/api/v1/analytics/historical?metric=revenue,orders\""
+            "curl -H \"Authorization: Bearer $KEY\" \"$SERVER/api/v1/analytics/historical?metric=revenue,orders\""
         );
         let types: Vec<&str> = docs().types.iter().map(|one| one.name.as_str()).collect();
         assert!(types.contains(&"Historical") && types.contains(&"Problem"), "{types:?}");

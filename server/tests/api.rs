@@ -1,277 +1,376 @@
-//! What programs ask, of the whole program over HTTP: the examples of docs/API.md, and what the description promises.
+//! The API as programs use it: over a real database, a real lake and a real port.
 
-use std::{collections::BTreeSet, net::SocketAddr, process::Command, sync::Arc, time::Duration};
+mod common;
 
-use etl::{embedded::Services, produce::generate, settings::Settings};
-use http::StatusCode;
-use model::health::{Health, Status};
-use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    process::Command,
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{Request, Response, StatusCode, header},
+};
+use common::{Amount, Count, Text, Time, Value};
+use etl::{embedded::Services, lake::schema, settings::Settings};
+use futures::{SinkExt as _, StreamExt as _};
+use model::access::Permission;
+use serde_json::Value as Json;
 use server::{
-    access::{Access, Credential, audit::Actor, limits::RateLimits, sessions::Client},
+    access::{
+        Access, Credential,
+        audit::Actor,
+        gate::Gate,
+        limits::RateLimits,
+        roles,
+        rules::{Kind, RULES, kind},
+        sessions::Client,
+    },
+    dashboard::Parts,
     openapi::openapi,
-    routes::api,
-    startup::Application,
+    pipeline_view::PipelineTables,
+    routes::{WebState, leptos_options, router},
     store::Store,
+    warehouse::{Limits, Warehouse},
 };
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    sync::oneshot,
-    task::JoinHandle,
-    time::{Instant, sleep},
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::{
+    WebSocketStream, client_async,
+    tungstenite::{self, Message, client::IntoClientRequest},
 };
-use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
-/// Services start within seconds; a busy machine gets more.
-const PATIENCE: Duration = Duration::from_secs(90);
-const EXAMPLES: &str = include_str!("../../docs/API.md");
+const SALES: &[&str] = &["hour", "store_id", "payment_method", "orders", "lines", "units", "revenue", "discount"];
+/// The page for those who write programs.
+const PAGE: &str = include_str!("../../docs/API.md");
+const HISTORICAL: &str = "/api/v1/analytics/historical";
 
-/// The whole program, with some events in Gold and a key that may do everything.
-struct Program {
-    address: SocketAddr,
-    key: String,
+/// The web half of the program over a database and a lake of its own.
+struct Platform {
+    router: Router,
+    access: Arc<Access>,
+    warehouse: Arc<Warehouse>,
+    lake: common::TestLake,
+    services: Services,
     store: Store,
-    stop: oneshot::Sender<()>,
-    running: JoinHandle<anyhow::Result<()>>,
+    /// May do everything.
+    key: String,
     _folder: TempDir,
 }
 
-struct Answer {
-    status: StatusCode,
-    head: String,
-    body: String,
+fn sale(hour: &'static str, store: &'static str, orders: i64, revenue: &'static str) -> [Value; 8] {
+    let (lines, units, discount) = (Count(orders), Amount("1"), Amount("0"));
+    [Time(hour), Text(store), Text("card"), Count(orders), lines, units, Amount(revenue), discount]
 }
 
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
-    }
-
-    fn header(&self, name: &str) -> Option<String> {
-        self.head.lines().find_map(|line| {
-            let (known, value) = line.split_once(':')?;
-            known.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
-        })
-    }
-}
-
-impl Program {
-    async fn start() -> Program {
+impl Platform {
+    async fn start() -> Platform {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut settings = Settings::defaults();
-        settings.port = 0;
         settings.data_dir = folder.path().join("data");
-        settings.kafka.embedded_port = 0;
-        let application = Application::build(settings.clone(), folder.path().join("site")).await.expect("a free port");
-        let address = application.address();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let running = tokio::spawn(application.run_until(async move { _ = stopped.await }));
-        let begun = Instant::now();
-        loop {
-            let ready = ask(address, "/api/v1/health/ready", &[]).await;
-            let health = ask(address, "/api/v1/health", &[]).await;
-            let health: Health = serde_json::from_str(&health.body).expect("JSON");
-            if ready.status == StatusCode::OK && health.components.len() == 6 && health.status == Status::Ok {
-                break;
-            }
-            assert!(!running.is_finished() && begun.elapsed() < PATIENCE, "not up: {health:?}, {}", ready.body);
-            sleep(Duration::from_millis(100)).await;
-        }
-        // From outside, as the commands do it.
-        let services = Services::database(&settings).await.expect("the running database");
+        std::fs::create_dir(&settings.data_dir).expect("a folder");
+        let services = Services::database(&settings).await.expect("a database");
         let store = Store::connect(&services.database_url).await.expect("an answer");
+        roles::write_built_in(store.pool()).await.expect("roles");
         let access =
-            Arc::new(Access::new(store.pool().clone(), RateLimits::none(), &settings).expect("the file of keys"));
-        let client = Client { address: "192.0.2.1".parse().expect("an address"), user_agent: String::new() };
-        let actor = Actor::default();
-        let link = access.create_user("Ann", "ann@example.com", "admin", None, &actor).await.expect("a user");
-        let tokens = access.accept(&link, "purple elephants paint fences", &client).await.expect("a password");
-        let session = Credential::Session(tokens.expect("no second factor").session);
-        let standing = access.standing(&session).await.expect("an answer").expect("a session");
-        let key = access.create_api_key(&standing, "all", &standing.permissions, 7, &actor).await.expect("a key");
-        services.stop().await;
+            Arc::new(Access::new(store.pool().clone(), RateLimits::none(), &settings).expect("a file of keys"));
+        let gate = Arc::new(Gate::new(&settings.web, "http://localhost:3000".to_owned()));
+        gate.open(Arc::clone(&access));
 
-        let broker = ask(address, "/api/v1/health", &[("authorization", &format!("Bearer {key}"))]).await.json();
-        let components = broker["components"].as_array().expect("components").clone();
-        let broker = components.iter().find(|component| component["name"] == "broker").expect("a broker");
-        let broker = broker["detail"].as_str().expect("its address").to_owned();
-        tokio::task::spawn_blocking(move || generate::run(&broker, 10_000.0, 200, 1, &CancellationToken::new()))
-            .await
-            .expect("a thread")
-            .expect("Kafka takes events");
-        let program = Program { address, key, store, stop, running, _folder: folder };
-        let begun = Instant::now();
-        let counted = "/api/v1/analytics/historical?metric=events&days=3660&granularity=none";
-        while program.get(counted).await.json()["rows"][0]["values"]["events"].as_str() != Some("200") {
-            assert!(begun.elapsed() < PATIENCE, "the events did not reach Gold");
-            sleep(Duration::from_millis(100)).await;
-        }
-        program
-    }
-
-    async fn get(&self, path: &str) -> Answer {
-        self.get_with(path, &[]).await
-    }
-
-    async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
-        let bearer = format!("Bearer {}", self.key);
-        let mut all = vec![("authorization", bearer.as_str())];
-        all.extend(headers);
-        ask(self.address, path, &all).await
+        let lake = common::TestLake::new();
+        let rows = [
+            sale("2024-12-31T10:00:00Z", "1", 1, "0.0001"),
+            sale("2025-01-01T10:00:00Z", "1", 1, "10.10"),
+            sale("2025-01-01T11:00:00Z", "2", 2, "99999999999999.9999"),
+            sale("2025-01-02T10:00:00Z", "1", 1, "5"),
+        ];
+        lake.append(&schema::SALES_HOURLY, SALES, &rows.each_ref().map(|row| row.as_slice())).await;
+        let warehouse = Arc::new(Warehouse::new(&lake.url(), Limits::default()).expect("a warehouse"));
+        warehouse.refresh().await.expect("a lake that can be read");
+        let parts = Arc::new(Parts::default());
+        _ = parts.warehouse.set(Arc::clone(&warehouse));
+        let tables = schema::all().into_iter().map(|table| (table.layer, table.name));
+        _ = parts.tables.set(PipelineTables::new(&lake.url(), tables, schema::DEAD_LETTERS.name));
+        let dashboard = Arc::clone(&parts) as Arc<_>;
+        let leptos = leptos_options(&folder.path().to_string_lossy());
+        let router = router(WebState { dashboard, parts, gate, leptos });
+        let mut platform =
+            Platform { router, access, warehouse, lake, services, store, key: String::new(), _folder: folder };
+        platform.key = platform.key_of("root@example.com", "admin", &Permission::ALL).await;
+        platform
     }
 
     async fn stop(self) {
         self.store.close().await;
-        self.stop.send(()).expect("it is running");
-        self.running.await.expect("no panic").expect("a clean stop");
+        self.services.stop().await;
     }
-}
 
-async fn ask(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Answer {
-    let mut connection = TcpStream::connect(address).await.expect("a connection");
-    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let request = format!("GET {path} HTTP/1.0\r\nhost: {address}\r\n{headers}\r\n");
-    connection.write_all(request.as_bytes()).await.expect("sent");
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).await.expect("text");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    Answer { status, head: head.to_owned(), body: body.to_owned() }
-}
+    /// An API key with these permissions, of a new user with this role.
+    async fn key_of(&self, email: &str, role: &str, permissions: &[Permission]) -> String {
+        let client = Client { address: "192.0.2.1".parse().expect("an address"), user_agent: String::new() };
+        let link = self.access.create_user("Ann", email, role, None, &Actor::default()).await.expect("a user");
+        let tokens = self.access.accept(&link, "purple elephants paint fences", &client).await.expect("a password");
+        let session = Credential::Session(tokens.expect("no second factor").session);
+        let standing = self.access.standing(&session).await.expect("an answer").expect("signed in");
+        let key = self.access.create_api_key(&standing, "test", permissions, 1, &standing.actor("")).await;
+        key.expect("a key")
+    }
 
-/// The commands in the blocks of the document.
-fn examples() -> Vec<&'static str> {
-    EXAMPLES.split("```bash\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
-}
+    async fn send(&self, request: http::request::Builder) -> Response<Body> {
+        let request = request
+            .header(header::HOST, "localhost:3000")
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.key))
+            .body(Body::empty())
+            .expect("a request");
+        self.router.clone().oneshot(request).await.expect("a router never fails")
+    }
 
-#[test]
-fn what_is_described_is_what_there_is() {
-    let described: BTreeSet<String> = openapi().paths.paths.into_keys().collect();
-    let routes: BTreeSet<String> = api().into_iter().map(|(path, _)| path.to_owned()).collect();
-    assert_eq!(described, routes);
+    async fn get(&self, path: &str) -> (StatusCode, Json) {
+        let response = self.send(Request::get(path)).await;
+        let status = response.status();
+        let body = to_bytes(response.into_body(), 1 << 22).await.expect("a body");
+        (status, serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{path}: {error}: {body:?}")))
+    }
+
+    async fn historical(&self, query: &str) -> Json {
+        let (status, answer) = self.get(&format!("{HISTORICAL}?{query}")).await;
+        assert_eq!(status, StatusCode::OK, "{query}: {answer}");
+        answer
+    }
+
+    /// The same on a port of its own, for as long as the test runs.
+    async fn listen(&self) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let service = self.router.clone().into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, service).await });
+        address
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn programs_get_what_the_documents_promise() {
-    let program = Program::start().await;
-    every_example_works(&program).await;
-    answers_have_tags(&program).await;
-    pages_follow_each_other(&program).await;
-    nonsense_is_explained(&program).await;
-    requests_have_names(&program).await;
-    sockets_follow_and_end_with_rights(&program).await;
-    program.stop().await;
-}
+async fn what_the_router_has_is_in_the_document_and_the_other_way_round() {
+    let platform = Platform::start().await;
+    let (status, served) = platform.get("/api-docs/openapi.json").await;
+    assert_eq!((status, served["openapi"].as_str()), (StatusCode::OK, Some("3.1.0")));
+    let document = serde_json::to_value(openapi()).expect("JSON");
+    assert_eq!(served, document);
+    let written: BTreeSet<&str> = document["paths"].as_object().expect("paths").keys().map(String::as_str).collect();
+    let declared: BTreeSet<&str> = RULES
+        .iter()
+        .map(|(path, _)| *path)
+        .filter(|path| kind(path) == Kind::Rest && *path != "/api" && *path != "/api/{*path}")
+        .collect();
+    assert_eq!(written, declared);
 
-async fn every_example_works(program: &Program) {
-    assert!(examples().len() >= 10, "{:?}", examples());
-    for example in examples() {
-        let mut command = Command::new("bash");
-        command.args(["-euc", example]);
-        command.env("STREAMLINEHUB", format!("http://{}", program.address)).env("KEY", &program.key);
-        let ran =
-            tokio::task::spawn_blocking(move || command.output()).await.expect("a thread").expect("bash and curl");
-        let said = String::from_utf8_lossy(&ran.stdout);
-        assert!(
-            ran.status.success() && !said.is_empty(),
-            "{example}\n{said}\n{}",
-            String::from_utf8_lossy(&ran.stderr)
-        );
+    for path in written {
+        // A method that no route takes is told which there are.
+        let response = platform.send(Request::builder().method("PROPFIND").uri(path)).await;
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "{path} is not in the router");
+        let allowed = response.headers()[header::ALLOW].to_str().expect("text").to_lowercase();
+        let allowed: BTreeSet<&str> = allowed.split(',').map(str::trim).filter(|method| *method != "head").collect();
+        let operations = document["paths"][path].as_object().expect("operations");
+        assert_eq!(operations.keys().map(String::as_str).collect::<BTreeSet<_>>(), allowed, "{path}");
+        for (method, operation) in operations {
+            let responses = operation["responses"].as_object().expect("responses");
+            assert!(operation["summary"].is_string() && operation["operationId"].is_string(), "{method} {path}");
+            assert!(responses.contains_key("503") && responses.len() > 1, "{method} {path}: {responses:?}");
+        }
     }
-}
-
-async fn answers_have_tags(program: &Program) {
-    let path = "/api/v1/analytics/historical?metric=revenue&from=2025-01-01&to=2025-12-31&granularity=month";
-    let first = program.get(path).await;
-    let tag = first.header("etag").expect("a tag");
-    let again = program.get_with(path, &[("if-none-match", &tag)]).await;
-    assert_eq!((again.status, again.body.as_str()), (StatusCode::NOT_MODIFIED, ""));
-}
-
-async fn pages_follow_each_other(program: &Program) {
-    let path = "/api/v1/analytics/historical?metric=revenue&days=3660&group_by=product";
-    let whole = program.get(path).await.json();
-    let keys = |answer: &Value| -> Vec<String> {
-        let rows = answer["rows"].as_array().expect("rows");
-        rows.iter().map(|row| row["key"].to_string()).collect()
-    };
-    let mut pages = Vec::new();
-    let mut next = program.get(&format!("{path}&limit=7")).await.json();
-    loop {
-        pages.extend(keys(&next));
-        let Some(cursor) = next["next"].as_str() else { break };
-        assert!(pages.len() <= keys(&whole).len(), "it comes to an end");
-        next = program.get(&format!("{path}&limit=7&cursor={cursor}")).await.json();
+    // Whatever is referred to is there.
+    let text = served.to_string();
+    for reference in text.split("\"#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().unwrap_or_default();
+        assert!(document["components"]["schemas"][name].is_object(), "there is no schema {name}");
     }
-    assert!(pages.len() > 7, "{pages:?}");
-    assert_eq!(pages, keys(&whole));
+    platform.stop().await;
 }
 
-async fn nonsense_is_explained(program: &Program) {
-    for (path, status, words) in [
-        ("/api/v1/analytics/historical?metric=revenu", StatusCode::BAD_REQUEST, "there are revenue, orders"),
-        ("/api/v1/analytics/historical?metric=revenue&day=7", StatusCode::BAD_REQUEST, "is not a parameter"),
-        ("/api/v1/analytics/historical?metric=events&group_by=store", StatusCode::BAD_REQUEST, "cannot be split"),
-        ("/api/v1/analytics/historical?metric=revenue&filter=store:%00%27", StatusCode::OK, "\"rows\""),
-        ("/api/v1/nothing", StatusCode::NOT_FOUND, "There is nothing at /api/v1/nothing."),
-        ("/ws/dashboard", StatusCode::UPGRADE_REQUIRED, "This is a WebSocket"),
+#[tokio::test(flavor = "multi_thread")]
+async fn the_numbers_are_exact_and_paged_and_compared() {
+    let platform = Platform::start().await;
+    let days = "from=2025-01-01&to=2025-01-02";
+    let daily = platform.historical(&format!("metric=revenue,orders&{days}&granularity=day&compare=previous")).await;
+    let rows = daily["rows"].as_array().expect("rows");
+    assert_eq!((rows.len(), &daily["next"]), (2, &Json::Null));
+    assert_eq!(rows[0]["time"], "2025-01-01T00:00:00Z");
+    assert_eq!(rows[0]["values"]["revenue"], "100000000000010.0999");
+    assert_eq!((&rows[1]["values"]["revenue"], &rows[1]["values"]["orders"]), (&"5".into(), &"1".into()));
+    // Two days before the first: 30 and 31 December.
+    assert_eq!(
+        (&rows[0]["previous"]["values"]["orders"], &rows[1]["previous"]["values"]["revenue"]),
+        (&"0".into(), &"0.0001".into())
+    );
+    assert_eq!(rows[1]["previous"]["time"], "2024-12-31T00:00:00Z");
+
+    let whole = platform.historical(&format!("metric=orders&{days}&granularity=none&filter=store:1")).await;
+    assert_eq!(whole["rows"][0]["values"]["orders"], "2");
+    let stores = format!("metric=revenue&{days}&group_by=store&compare=previous&limit=1");
+    let first = platform.historical(&stores).await;
+    assert_eq!((&first["rows"][0]["key"], &first["rows"][0]["previous"]), (&"2".into(), &Json::Null));
+    let cursor = first["next"].as_str().expect("a second page");
+    let second = platform.historical(&format!("{stores}&cursor={cursor}")).await;
+    assert_eq!((&second["rows"][0]["key"], &second["next"]), (&"1".into(), &Json::Null));
+    assert_eq!(second["rows"][0]["previous"]["values"]["revenue"], "0.0001");
+    let local =
+        platform.historical("metric=orders&from=2025-01-01&to=2025-01-01&granularity=day&timezone=Asia/Tokyo").await;
+    assert_eq!(
+        (&local["rows"][0]["time"], &local["rows"][0]["values"]["orders"]),
+        (&"2025-01-01T00:00:00+09:00".into(), &"3".into())
+    );
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_sent_again_only_when_a_number_differs() {
+    let platform = Platform::start().await;
+    let path = format!("{HISTORICAL}?metric=revenue&from=2025-01-01&to=2025-01-01");
+    let tag = platform.send(Request::get(&path)).await.headers()[header::ETAG].clone();
+    let again = async || platform.send(Request::get(&path).header(header::IF_NONE_MATCH, &tag)).await;
+    assert_eq!(again().await.status(), StatusCode::NOT_MODIFIED);
+    let other = [sale("2025-01-05T10:00:00Z", "1", 1, "1")];
+    platform.lake.append(&schema::SALES_HOURLY, SALES, &other.each_ref().map(|row| row.as_slice())).await;
+    platform.warehouse.refresh().await.expect("a refresh");
+    assert_eq!(again().await.status(), StatusCode::NOT_MODIFIED, "another day");
+    let same = [sale("2025-01-01T10:00:00Z", "1", 1, "1")];
+    platform.lake.append(&schema::SALES_HOURLY, SALES, &same.each_ref().map(|row| row.as_slice())).await;
+    platform.warehouse.refresh().await.expect("a refresh");
+    let changed = again().await;
+    assert_eq!(changed.status(), StatusCode::OK);
+    assert_ne!(changed.headers()[header::ETAG], tag);
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_is_explained_and_names_its_request() {
+    let platform = Platform::start().await;
+    for (query, why) in [
+        ("metric=revenu", "there are revenue"),
+        ("metric=events&group_by=store", "`events` is known by topic, event_type"),
+        ("metric=revenue&filter=store:1&filter=brand:x", "together"),
+        ("metric=revenue&granularity=hour&days=3660", "buckets"),
+        ("metric=revenue&timezone=Asia/Kolkata", "whole hours"),
+        ("metric=revenue&wrong=1", "not a parameter"),
     ] {
-        let answer = program.get(path).await;
-        assert!(answer.status == status && answer.body.contains(words), "{path}: {} {}", answer.status, answer.body);
-        if status != StatusCode::OK {
-            assert_eq!(answer.header("content-type").as_deref(), Some("application/problem+json"), "{path}");
+        let request = Request::get(format!("{HISTORICAL}?{query}")).header("x-request-id", "order-17.try-2");
+        let response = platform.send(request).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{query}");
+        assert_eq!(response.headers()["x-request-id"], "order-17.try-2");
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+        let body = to_bytes(response.into_body(), 1 << 20).await.expect("a body");
+        let problem: Json = serde_json::from_slice(&body).expect("JSON");
+        assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(why)), "{query}: {problem}");
+        assert_eq!(problem["request_id"], "order-17.try-2");
+    }
+    let made = platform.send(Request::get("/metrics").header("x-request-id", "has space")).await;
+    assert_eq!((made.status(), made.headers()["x-request-id"].len()), (StatusCode::OK, 36));
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_example_of_the_page_runs() {
+    let platform = Platform::start().await;
+    let server = format!("http://{}", platform.listen().await);
+    let examples: Vec<&str> =
+        PAGE.split("```bash\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect();
+    assert!(examples.len() > 8, "{examples:?}");
+    for example in examples {
+        let (server, key) = (server.clone(), platform.key.clone());
+        let script = format!("set -euo pipefail\n{example}");
+        let run = move || Command::new("bash").args(["-c", &script]).env("SERVER", server).env("KEY", key).output();
+        let output = tokio::task::spawn_blocking(run).await.expect("a thread").expect("bash and curl");
+        assert!(output.status.success(), "{example}\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+    platform.stop().await;
+}
+
+type Socket = WebSocketStream<TcpStream>;
+
+async fn connect(
+    address: SocketAddr,
+    query: &str,
+    key: &str,
+    origin: Option<&str>,
+) -> Result<Socket, tungstenite::Error> {
+    let mut request = format!("ws://{address}/ws/dashboard{query}").into_client_request().expect("an address");
+    request.headers_mut().insert(header::AUTHORIZATION, format!("Bearer {key}").parse().expect("a value"));
+    if let Some(origin) = origin {
+        request.headers_mut().insert(header::ORIGIN, origin.parse().expect("a value"));
+    }
+    let stream = TcpStream::connect(address).await.expect("a connection");
+    client_async(request, stream).await.map(|(socket, _)| socket)
+}
+
+/// The next text frame; None when the socket ends.
+async fn frame(socket: &mut Socket) -> Option<Json> {
+    loop {
+        let message = tokio::time::timeout(Duration::from_secs(20), socket.next()).await.expect("a frame in time");
+        match message {
+            Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).expect("JSON")),
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+            Some(Ok(_)) => {}
         }
     }
 }
 
-async fn requests_have_names(program: &Program) {
-    let named = program.get_with("/api/v1/nothing", &[("x-request-id", "order-17.retry-2")]).await;
-    assert_eq!(named.header("x-request-id").as_deref(), Some("order-17.retry-2"));
-    assert_eq!(named.json()["request_id"], "order-17.retry-2");
-    let forged = program.get_with("/api/v1/nothing", &[("x-request-id", "<script>")]).await;
-    assert_ne!(forged.header("x-request-id").expect("a name"), "<script>");
+async fn say(socket: &mut Socket, text: &str) {
+    socket.send(Message::text(text)).await.expect("an open socket");
 }
 
-async fn sockets_follow_and_end_with_rights(program: &Program) {
-    let address = program.address;
-    let mut socket = TcpStream::connect(address).await.expect("a connection");
-    let handshake = format!(
-        "GET /ws/dashboard?channels=metrics HTTP/1.1\r\nhost: {address}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
-         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nauthorization: Bearer {}\r\n\r\n",
-        program.key
-    );
-    socket.write_all(handshake.as_bytes()).await.expect("sent");
-    let heard = hear(&mut socket, "\"kind\":\"update\"").await;
-    assert!(heard.contains("\"kind\":\"snapshot\"") && heard.contains("\"channel\":\"metrics\""), "{heard}");
-    let snapshot = heard.find("\"kind\":\"snapshot\"");
-    assert!(snapshot < heard.find("\"kind\":\"update\""), "the snapshot comes first");
-
-    // A text frame of a client, masked with zeros.
-    let wish = br#"{"subscribe":["pipeline","nonsense"]}"#;
-    let mut frame = vec![0x81, 0x80 | u8::try_from(wish.len()).expect("short"), 0, 0, 0, 0];
-    frame.extend(wish);
-    socket.write_all(&frame).await.expect("sent");
-    let refused = hear(&mut socket, "`nonsense` is not a channel").await;
-    assert!(refused.contains("\"kind\":\"error\""), "{refused}");
-
-    // The key goes, and the socket with it.
-    let keys = sqlx::query("UPDATE streamlinehub.api_keys SET revoked_at = now()").execute(program.store.pool()).await;
-    assert_eq!(keys.expect("revoked").rows_affected(), 1);
-    hear(&mut socket, "the rights of the caller have ended").await;
-    assert_eq!(program.get("/api/v1/analytics/metrics").await.status, StatusCode::UNAUTHORIZED);
-}
-
-/// What the socket says until it has said this.
-async fn hear(socket: &mut TcpStream, words: &str) -> String {
-    let begun = Instant::now();
-    let mut heard = Vec::new();
-    let mut chunk = vec![0; 16_384];
-    while !String::from_utf8_lossy(&heard).contains(words) {
-        let read =
-            tokio::time::timeout(PATIENCE, socket.read(&mut chunk)).await.expect("words").expect("an open socket");
-        heard.extend_from_slice(&chunk[..read]);
-        assert!(read > 0 && begun.elapsed() < PATIENCE, "not said: {words}: {}", String::from_utf8_lossy(&heard));
+fn refused_with(outcome: Result<Socket, tungstenite::Error>) -> u16 {
+    match outcome {
+        Err(tungstenite::Error::Http(response)) => response.status().as_u16(),
+        other => panic!("not refused: {other:?}"),
     }
-    String::from_utf8_lossy(&heard).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_begins_with_a_snapshot_and_ends_with_the_rights() {
+    let platform = Platform::start().await;
+    let address = platform.listen().await;
+    let looking = platform.key_of("ann@example.com", "admin", &[Permission::MetricsRead]).await;
+    assert_eq!(refused_with(connect(address, "", "wrong", None).await), 401);
+    assert_eq!(refused_with(connect(address, "?channels=pipeline", &looking, None).await), 403);
+    assert_eq!(refused_with(connect(address, "?channels=x", &looking, None).await), 400);
+    assert_eq!(refused_with(connect(address, "", &looking, Some("https://evil.example")).await), 403);
+
+    let mut socket = connect(address, "?channels=metrics", &platform.key, None).await.expect("a socket");
+    let first = frame(&mut socket).await.expect("a frame");
+    assert_eq!((&first["channel"], &first["kind"]), (&"metrics".into(), &"snapshot".into()));
+    say(&mut socket, r#"{"subscribe":["pipeline"]}"#).await;
+    let tables = frame(&mut socket).await.expect("a frame");
+    assert_eq!((&tables["channel"], &tables["kind"]), (&"pipeline".into(), &"snapshot".into()));
+    assert_eq!(tables["data"]["tables"][0]["name"], "sales_hourly");
+    let more = [sale("2025-01-07T10:00:00Z", "1", 1, "1")];
+    platform.lake.append(&schema::SALES_HOURLY, SALES, &more.each_ref().map(|row| row.as_slice())).await;
+    let update = frame(&mut socket).await.expect("a frame");
+    assert_eq!((&update["channel"], &update["kind"]), (&"pipeline".into(), &"update".into()));
+    let numbers: BTreeMap<&str, u64> = [("then", &tables), ("now", &update)]
+        .map(|(name, frame)| (name, frame["sequence"].as_u64().expect("a number")))
+        .into();
+    assert_eq!(numbers["now"], numbers["then"] + 1);
+
+    say(&mut socket, &format!(r#"{{"resume":{{"pipeline":{}}}}}"#, numbers["then"])).await;
+    let resumed = frame(&mut socket).await.expect("a frame");
+    assert_eq!((&resumed["kind"], &resumed["missed"]), (&"snapshot".into(), &1.into()));
+    say(&mut socket, r#"{"subscribe":["weather"]}"#).await;
+    let error = frame(&mut socket).await.expect("a frame");
+    assert_eq!(error["kind"], "error");
+    assert!(error["detail"].as_str().is_some_and(|detail| detail.contains("metrics, pipeline")), "{error}");
+
+    let mut other = connect(address, "", &looking, None).await.expect("a socket");
+    let ann = platform.access.find_user("ann@example.com").await.expect("an answer").expect("the user");
+    sqlx::query("UPDATE streamlinehub.users SET disabled_at = now() WHERE id = $1")
+        .bind(ann)
+        .execute(platform.store.pool())
+        .await
+        .expect("disabled");
+    platform.access.forget(Some(ann));
+    assert_eq!(frame(&mut other).await, None, "it ends at once");
+    platform.stop().await;
 }
