@@ -17,6 +17,7 @@ const pages = {
   overview: "/",
   pipeline: "/pipeline",
   profile: "/profile",
+  docs: "/docs",
   keys: "/keys",
   users: "/admin/users",
   roles: "/admin/roles",

@@ -29,7 +29,8 @@ fn Docs(docs: ApiDocs) -> impl IntoView {
         });
         view! {
             <li>
-                {group.name.clone()} <ul>{calls.collect_view()}</ul>
+                <strong>{group.name.clone()}</strong>
+                <ul>{calls.collect_view()}</ul>
             </li>
         }
     });
@@ -38,7 +39,7 @@ fn Docs(docs: ApiDocs) -> impl IntoView {
             <h2 class="panel-title" id="docs-begin">
                 "To begin with"
             </h2>
-            <p>{docs.description}</p>
+            <p>{prose(&docs.description)}</p>
             <p>
                 "Make a key on the page " <a href="/keys">"API keys"</a> ". The same as a document for tools: "
                 <a href="/api-docs/openapi.json" rel="external">
@@ -46,7 +47,7 @@ fn Docs(docs: ApiDocs) -> impl IntoView {
                 </a>
             </p>
             <nav aria-label="Calls">
-                <ul>{contents.collect_view()}</ul>
+                <ul class="api-contents">{contents.collect_view()}</ul>
             </nav>
         </section>
         {docs.groups.into_iter().map(|group| view! { <Group group /> }).collect_view()}
@@ -82,11 +83,13 @@ fn Call(call: ApiCall) -> impl IntoView {
             </p>
         }
     });
+    let statuses: Vec<&str> = call.responses.iter().map(|response| response.status.as_str()).collect();
+    let summary = format!("Answers: {}", statuses.join(", "));
     let responses = call.responses.into_iter().map(|response| {
         view! {
             <tr>
                 <th scope="row">{response.status}</th>
-                <td class="wrap">{response.description}</td>
+                <td class="wrap">{prose(&response.description)}</td>
                 <td class="code">{response.kind.unwrap_or_default()}</td>
             </tr>
         }
@@ -97,9 +100,11 @@ fn Call(call: ApiCall) -> impl IntoView {
         <article class="api-call" id=call.id>
             <h3>{call.summary}</h3>
             <p class="code wrap">{name.clone()}</p>
-            {call.description.into_iter().map(|text| view! { <p>{text}</p> }).collect_view()}
+            {call.description.iter().map(|text| view! { <p>{prose(text)}</p> }).collect_view()}
             {body}
-            <Fields fields=call.parameters title="Parameter" about=name />
+            <Fields fields=call.parameters title="Parameter" needed="required" about=name />
+            <details>
+            <summary>{summary}</summary>
             <div class="table-scroll" tabindex="0" role="region" aria-label=answers_label>
                 <table>
                     <thead>
@@ -112,12 +117,22 @@ fn Call(call: ApiCall) -> impl IntoView {
                     <tbody>{responses.collect_view()}</tbody>
                 </table>
             </div>
+            </details>
             <pre class="example" tabindex="0" role="region" aria-label=example_label>
                 <code>{call.example}</code>
             </pre>
         </article>
     }
     .into_any()
+}
+
+/// A text in which what stands between backticks is code.
+fn prose(text: &str) -> Vec<AnyView> {
+    let parts = text.split('`').enumerate().map(|(place, part)| {
+        let part = part.to_owned();
+        if place % 2 == 1 { view! { <code>{part}</code> }.into_any() } else { part.into_any() }
+    });
+    parts.collect()
 }
 
 #[component]
@@ -133,24 +148,30 @@ fn Type(one: ApiType) -> impl IntoView {
     view! {
         <article class="api-call">
             <h3 class="code">{name}</h3>
-            <p>{one.description}</p>
+            <p>{prose(&one.description)}</p>
             {words}
-            <Fields fields=one.fields title="Field" about=one.name />
+            <Fields fields=one.fields title="Field" needed="always there" about=one.name />
         </article>
     }
     .into_any()
 }
 
 #[component]
-fn Fields(fields: Vec<ApiField>, title: &'static str, about: String) -> impl IntoView {
+fn Fields(
+    fields: Vec<ApiField>,
+    title: &'static str,
+    /// What is said of a field that must be there.
+    needed: &'static str,
+    about: String,
+) -> impl IntoView {
     let rows = fields.iter().map(|field| {
         view! {
             <tr>
                 <th scope="row" class="code">
                     {field.name.clone()}
                 </th>
-                <td>{field.kind.clone()} {field.required.then(|| view! { <span class="detail">"always there"</span> })}</td>
-                <td class="wrap">{field.description.clone()}</td>
+                <td>{field.kind.clone()} {field.required.then(|| view! { <span class="detail">{needed}</span> })}</td>
+                <td class="wrap">{prose(&field.description)}</td>
             </tr>
         }
     });
