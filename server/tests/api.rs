@@ -17,7 +17,7 @@ use axum::{
 };
 use common::{Amount, Count, Text, Time, Value};
 use etl::{embedded::Services, lake::schema, settings::Settings};
-use futures::{SinkExt as _, StreamExt as _};
+use futures::{SinkExt as _, StreamExt as _, future::BoxFuture};
 use model::access::Permission;
 use serde_json::Value as Json;
 use server::{
@@ -69,7 +69,11 @@ fn sale(hour: &'static str, store: &'static str, orders: i64, revenue: &'static 
 }
 
 impl Platform {
-    async fn start() -> Platform {
+    fn start() -> BoxFuture<'static, Platform> {
+        Box::pin(Platform::begin())
+    }
+
+    async fn begin() -> Platform {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut settings = Settings::defaults();
         settings.data_dir = folder.path().join("data");
