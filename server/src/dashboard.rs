@@ -20,6 +20,7 @@ use crate::{
     api_docs,
     dashboard_socket::Channels,
     health::HealthMonitor,
+    lake::Catalogue,
     live::LiveFeed,
     overview,
     pipeline_view::PipelineTables,
@@ -31,6 +32,8 @@ use crate::{
 pub struct Parts {
     pub warehouse: OnceLock<Arc<Warehouse>>,
     pub tables: OnceLock<PipelineTables>,
+    /// The lake's tables, and SQL over them.
+    pub catalogue: OnceLock<Arc<Catalogue>>,
     pub live: Arc<LiveFeed>,
     pub health: Arc<HealthMonitor>,
     /// What this process was asked over HTTP.
@@ -47,6 +50,7 @@ impl Default for Parts {
         Parts {
             warehouse: OnceLock::new(),
             tables: OnceLock::new(),
+            catalogue: OnceLock::new(),
             live: LiveFeed::new(replay.subscribe()),
             health: Arc::new(HealthMonitor::new(replay.subscribe())),
             requests: Arc::default(),

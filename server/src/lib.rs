@@ -7,6 +7,7 @@
 //! * [`access`]: who gets in, and what they may do
 //! * [`dashboard`]: answers the pages, with [`overview`], [`pipeline_view`], [`live`] and [`health`]
 //! * [`warehouse`]: the Gold tables in memory; [`delta`] reads the tables from the lake; [`zone`]: days of local time
+//! * [`lake`]: the lake's tables as they are and were, and SQL over them
 //! * [`probes`]: how the parts are looked at for [`health`]
 //! * [`store`]: what is kept in PostgreSQL
 //! * [`replay`]: loads the demo data once
@@ -20,6 +21,7 @@ pub mod delta;
 pub mod etag;
 pub mod health;
 pub mod health_api;
+pub mod lake;
 pub mod live;
 pub mod openapi;
 pub mod overview;

@@ -39,6 +39,7 @@ use crate::{
     ),
     tags(
         (name = "Analytics", description = "The numbers: now, and over time."),
+        (name = "Lake", description = "The tables themselves, and SQL over them."),
         (name = "Operation", description = "Health, metrics for Prometheus, this document."),
         (name = "Access", description = "Logins for programs that act for a person, and the audit log."),
     ),
@@ -46,6 +47,9 @@ use crate::{
         crate::analytics::metrics,
         crate::analytics::realtime,
         crate::analytics::historical,
+        crate::lake::rest::query,
+        crate::lake::rest::tables,
+        crate::lake::rest::table,
         crate::health_api::health,
         crate::health_api::live,
         crate::health_api::ready,

@@ -40,7 +40,7 @@ use crate::{
     },
     analytics,
     dashboard::Parts,
-    dashboard_socket, health_api, openapi,
+    dashboard_socket, health_api, lake, openapi,
     problem::Problem,
     prometheus,
     request_id::{self, RequestId},
@@ -87,6 +87,7 @@ pub fn api() -> Vec<(&'static str, MethodRouter<WebState>)> {
     [
         rest::routes(),
         analytics::routes(),
+        lake::rest::routes(),
         health_api::routes(),
         openapi::routes(),
         prometheus::routes(),

@@ -133,7 +133,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-fn access(state: &WebState) -> Result<Arc<Access>, Refusal> {
+pub(crate) fn access(state: &WebState) -> Result<Arc<Access>, Refusal> {
     let starting = || Refusal::Problem(Problem::starting());
     state.gate.access().cloned().ok_or_else(starting)
 }

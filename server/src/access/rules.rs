@@ -13,7 +13,7 @@ pub enum Rule {
     Needs(Permission),
 }
 
-use Permission::{AuditRead, KeysManage, MetricsRead, PipelineRead, RolesManage, UsersManage};
+use Permission::{AuditRead, KeysManage, MetricsRead, PipelineRead, RolesManage, SqlRun, UsersManage};
 use Rule::{Needs, Open, SignedIn};
 
 /// Every page, form, function of the pages, REST route and socket, by its path.
@@ -82,6 +82,9 @@ pub const RULES: &[(&str, Rule)] = &[
     ("/api/v1/analytics/metrics", Needs(MetricsRead)),
     ("/api/v1/analytics/realtime", Needs(MetricsRead)),
     ("/api/v1/analytics/historical", Needs(MetricsRead)),
+    ("/api/v1/tables", Needs(PipelineRead)),
+    ("/api/v1/tables/{layer}/{name}", Needs(PipelineRead)),
+    ("/api/v1/query", Needs(SqlRun)),
     ("/api-docs/openapi.json", SignedIn),
     ("/metrics", Needs(PipelineRead)),
     ("/ws/dashboard", Needs(MetricsRead)),

@@ -1,0 +1,94 @@
+//! What is known of the lake's tables, and what a statement over them answers.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::topic::Layer;
+
+/// A table, as lists show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TableSummary {
+    pub layer: Layer,
+    pub name: String,
+    pub rows: u64,
+    pub files: u64,
+    pub bytes: u64,
+    /// The Delta version that the numbers belong to.
+    pub version: u64,
+    /// When that version was committed.
+    pub last_commit: Option<DateTime<Utc>>,
+    /// One sentence.
+    pub description: String,
+    /// What the table is made from: `kafka:transaction-events`, `bronze.transaction_events`.
+    pub sources: Vec<String>,
+}
+
+impl TableSummary {
+    /// As SQL names it.
+    pub fn full_name(&self) -> String {
+        format!("{}.{}", self.layer.name(), self.name)
+    }
+}
+
+/// All that is known of a table, at one of its versions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TableDetail {
+    pub summary: TableSummary,
+    pub columns: Vec<ColumnInfo>,
+    pub partitioned_by: Vec<String>,
+    /// The newest commits up to this version, the newest first.
+    pub history: Vec<Commit>,
+    /// Some of the rows.
+    pub preview: Grid,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ColumnInfo {
+    pub name: String,
+    pub data_type: String,
+    pub nullable: bool,
+    /// Empty where the name says it all.
+    pub description: String,
+}
+
+/// A commit of a table, as far as its log says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Commit {
+    pub version: u64,
+    pub at: Option<DateTime<Utc>>,
+    pub operation: String,
+    /// Rows of the files that were added, whether their content is new or was only moved.
+    pub rows_added: Option<u64>,
+    pub files_added: Option<u64>,
+    pub files_removed: Option<u64>,
+}
+
+/// Rows and columns of any kind, for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Grid {
+    pub columns: Vec<GridColumn>,
+    /// Each value as exact text; null where there is none.
+    pub rows: Vec<Vec<Option<String>>>,
+    /// Whether there are more rows than these.
+    pub truncated: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct GridColumn {
+    pub name: String,
+    pub data_type: String,
+}
+
+/// What a statement answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SqlAnswer {
+    pub grid: Grid,
+    pub milliseconds: u64,
+}
