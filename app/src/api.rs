@@ -1,5 +1,8 @@
 //! What the pages ask of the server. The bodies run on the server only and hand the question to a port.
 
+mod lake;
+
+pub use lake::*;
 use leptos::{
     prelude::*,
     server_fn::{

@@ -43,6 +43,9 @@ use crate::{
         overview::OverviewPage,
         pipeline::PipelinePage,
         profile::ProfilePage,
+        sql::SqlPage,
+        table::TablePage,
+        tables::TablesPage,
     },
 };
 
@@ -81,6 +84,9 @@ pub fn App() -> impl IntoView {
                 <ParentRoute path=path!("") view=SignedInPages ssr=SsrMode::Async>
                     <Route path=path!("/") view=OverviewPage ssr=SsrMode::Async />
                     <Route path=path!("/pipeline") view=PipelinePage ssr=SsrMode::Async />
+                    <Route path=path!("/tables") view=TablesPage ssr=SsrMode::Async />
+                    <Route path=path!("/tables/:layer/:name") view=TablePage ssr=SsrMode::Async />
+                    <Route path=path!("/sql") view=SqlPage ssr=SsrMode::Async />
                     <Route path=path!("/docs") view=DocsPage ssr=SsrMode::Async />
                     <Route path=path!("/profile") view=ProfilePage ssr=SsrMode::Async />
                     <Route path=path!("/keys") view=KeysPage ssr=SsrMode::Async />

@@ -87,8 +87,38 @@ pub struct GridColumn {
 
 /// What a statement answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SqlAnswer {
     pub grid: Grid,
+    /// From the question to the answer, on the server.
     pub milliseconds: u64,
+}
+
+/// How a statement went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SqlOutcome {
+    Answered(SqlAnswer),
+    /// Why there is no answer: the statement is wrong, not allowed, or costs too much.
+    Refused(String),
+}
+
+/// A table as statements may use it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SqlTable {
+    /// As SQL names it: `gold.sales_hourly`.
+    pub name: String,
+    pub columns: Vec<GridColumn>,
+}
+
+/// A statement that a person ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastStatement {
+    pub sql: String,
+    pub at: DateTime<Utc>,
+}
+
+impl GridColumn {
+    /// Whether its values are numbers, however exact.
+    pub fn is_number(&self) -> bool {
+        ["integer", "bigint", "double"].contains(&self.data_type.as_str()) || self.data_type.starts_with("decimal")
+    }
 }

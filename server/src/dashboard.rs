@@ -1,6 +1,9 @@
 //! The numbers behind the pages, as far as the parts that know them are up.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 use app::ports::{Dashboard, Unavailable};
 use async_trait::async_trait;
@@ -9,10 +12,12 @@ use futures::stream::BoxStream;
 use model::{
     api_docs::ApiDocs,
     health::{Health, Replay},
+    lake::{SqlAnswer, SqlOutcome, SqlTable, TableDetail, TableSummary},
     live::Live,
     overview::Overview,
     pipeline::PipelineView,
     range::Range,
+    topic::Layer,
 };
 use tokio::sync::watch;
 
@@ -20,13 +25,16 @@ use crate::{
     api_docs,
     dashboard_socket::Channels,
     health::HealthMonitor,
-    lake::Catalogue,
+    lake::{self, Catalogue, Question, ShowError, SqlError, TableError, grid},
     live::LiveFeed,
     overview,
     pipeline_view::PipelineTables,
     prometheus::Requests,
     warehouse::{QueryError, Warehouse},
 };
+
+/// Rows of an answer that a page shows.
+const ROWS_OF_PAGE: usize = 1_000;
 
 /// What the pages are answered from. The parts are put in as they come up.
 pub struct Parts {
@@ -57,6 +65,12 @@ impl Default for Parts {
             channels: Channels::default(),
             replay,
         }
+    }
+}
+
+impl Parts {
+    fn catalogue(&self) -> Result<&Arc<Catalogue>, Unavailable> {
+        self.catalogue.get().ok_or_else(|| starting("The tables"))
     }
 }
 
@@ -91,6 +105,37 @@ impl Dashboard for Parts {
 
     async fn health(&self) -> Health {
         self.health.health()
+    }
+
+    async fn tables(&self) -> Result<Vec<TableSummary>, Unavailable> {
+        let tables = self.catalogue()?.tables().await;
+        tables.map_err(|error| internal("the lake's tables cannot be listed", &error))
+    }
+
+    async fn table(&self, layer: Layer, name: &str, version: Option<u64>) -> Result<TableDetail, Unavailable> {
+        self.catalogue()?.table(layer, name, version).await.map_err(|error| match error {
+            ShowError::Table(TableError::Internal(error)) | ShowError::Preview(SqlError::Internal(error)) => {
+                internal("a table cannot be shown", &error)
+            }
+            for_people => Unavailable::Failed(format!("It cannot be shown: {for_people}.")),
+        })
+    }
+
+    fn sql_tables(&self) -> Vec<SqlTable> {
+        lake::sql_tables()
+    }
+
+    async fn run_sql(&self, sql: &str) -> Result<SqlOutcome, Unavailable> {
+        let begun = Instant::now();
+        let question = Question { sql: sql.to_owned(), rows: ROWS_OF_PAGE, ..Question::default() };
+        let rows = match self.catalogue()?.run(&question).await {
+            Ok(rows) => rows,
+            Err(SqlError::Internal(error)) => return Err(internal("a statement failed", &error)),
+            Err(for_people) => return Ok(SqlOutcome::Refused(format!("There is no answer: {for_people}."))),
+        };
+        let grid = grid::grid(&rows, ROWS_OF_PAGE).map_err(|error| internal("rows cannot be shown", &error.into()))?;
+        let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(SqlOutcome::Answered(SqlAnswer { grid, milliseconds }))
     }
 
     fn api_docs(&self) -> ApiDocs {

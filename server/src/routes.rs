@@ -107,7 +107,7 @@ pub fn router(state: WebState) -> Router {
     let secure = state.gate.cookies.secure;
     let requests = Arc::clone(&state.parts.requests);
     let gate = Arc::clone(&state.gate);
-    let routes = forms::forms().into_iter().chain(api());
+    let routes = forms::forms().into_iter().chain(lake::rest::forms()).chain(api());
     let router = routes.fold(Router::new(), |router, (path, handler)| router.route(path, handler));
     let router = router
         .leptos_routes_with_context(&state, PAGES.clone(), page_context(&state), move || shell(options.clone()))

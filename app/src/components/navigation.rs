@@ -18,9 +18,11 @@ struct Place {
     needs: Permission,
 }
 
-const PAGES: [Place; 3] = [
+const PAGES: [Place; 5] = [
     Place { href: "/", label: "Overview", shape: Shape::Overview, needs: Permission::MetricsRead },
     Place { href: "/pipeline", label: "Pipeline", shape: Shape::Pipeline, needs: Permission::PipelineRead },
+    Place { href: "/tables", label: "Tables", shape: Shape::Table, needs: Permission::PipelineRead },
+    Place { href: "/sql", label: "SQL", shape: Shape::Terminal, needs: Permission::SqlRun },
     Place { href: "/keys", label: "API keys", shape: Shape::Key, needs: Permission::KeysManage },
 ];
 

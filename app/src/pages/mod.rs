@@ -8,3 +8,6 @@ pub mod not_found;
 pub mod overview;
 pub mod pipeline;
 pub mod profile;
+pub mod sql;
+pub mod table;
+pub mod tables;

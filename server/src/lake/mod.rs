@@ -18,10 +18,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Context, Result};
 use chrono::DateTime;
-use deltalake::DeltaTable;
-use etl::lake::TableSpec;
+use deltalake::{DeltaTable, arrow::datatypes::FieldRef};
+use etl::lake::{TableSpec, schema};
 use model::{
-    lake::{ColumnInfo, TableDetail, TableSummary},
+    lake::{ColumnInfo, GridColumn, SqlTable, TableDetail, TableSummary},
     topic::Layer,
 };
 use url::Url;
@@ -114,6 +114,17 @@ impl Catalogue {
     pub async fn run(&self, question: &Question) -> Result<Rows, SqlError> {
         self.workers.run(question).await
     }
+}
+
+/// What statements may name, whether it was made yet or not.
+pub fn sql_tables() -> Vec<SqlTable> {
+    let column =
+        |field: &FieldRef| GridColumn { name: field.name().clone(), data_type: grid::type_name(field.data_type()) };
+    let table = |spec: &TableSpec| SqlTable {
+        name: full_name(spec),
+        columns: spec.schema.fields().iter().map(column).collect(),
+    };
+    schema::all().into_iter().map(table).collect()
 }
 
 async fn summary(spec: &TableSpec, table: &DeltaTable) -> Result<TableSummary> {

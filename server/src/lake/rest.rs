@@ -3,8 +3,11 @@
 use std::{sync::Arc, time::Instant};
 
 use axum::{
-    Extension, Json,
-    extract::{Path, RawQuery, State, rejection::JsonRejection},
+    Extension, Form, Json,
+    extract::{
+        Path, RawQuery, State,
+        rejection::{FormRejection, JsonRejection},
+    },
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
@@ -22,6 +25,7 @@ use crate::{
         audit::Deed,
         guard::{self, Identity},
         rest::{Refusal, access},
+        rules::Kind,
         sessions::Client,
     },
     etag,
@@ -39,6 +43,11 @@ pub(crate) fn routes() -> Vec<(&'static str, MethodRouter<WebState>)> {
     vec![("/api/v1/query", post(query)), ("/api/v1/tables", get(tables)), ("/api/v1/tables/{layer}/{name}", get(table))]
 }
 
+/// The form of the SQL page.
+pub(crate) fn forms() -> Vec<(&'static str, MethodRouter<WebState>)> {
+    vec![("/sql/export", post(export))]
+}
+
 /// How the rows are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -49,6 +58,17 @@ pub(crate) enum Format {
     /// An Arrow IPC stream.
     Arrow,
     Parquet,
+}
+
+impl Format {
+    fn extension(self) -> &'static str {
+        match self {
+            Format::Json => "json",
+            Format::Csv => "csv",
+            Format::Arrow => "arrow",
+            Format::Parquet => "parquet",
+        }
+    }
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -131,15 +151,60 @@ pub(crate) async fn query(
     // Before it runs, so that it is noted however it ends.
     let actor = guard::actor_of(&identity, &client);
     access(&state)?.note(&actor, &Deed::success("sql.query", "lake").with_detail(&asked.sql)).await?;
+    let (content_type, truncated, content) =
+        answer(catalogue, asked.sql, rows, asked.format).await.map_err(Refusal::Problem)?;
+    let headers = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-store")];
+    Ok((headers, [("x-truncated", if truncated { "true" } else { "false" })], content).into_response())
+}
+
+/// What the form of the SQL page sends.
+#[derive(Deserialize)]
+pub(crate) struct Export {
+    sql: String,
+    #[serde(default)]
+    format: Format,
+}
+
+/// The answer as a file.
+async fn export(
+    State(state): State<WebState>,
+    Extension(client): Extension<Client>,
+    Extension(identity): Extension<Identity>,
+    form: Result<Form<Export>, FormRejection>,
+) -> Result<Response, Response> {
+    let page = |problem: Problem| guard::refusal(Kind::Page, problem.status(), problem.detail());
+    let Form(asked) = form.map_err(|rejection| page(Problem::new(rejection.status(), rejection.body_text())))?;
+    let catalogue = catalogue(&state).map_err(page)?;
+    let actor = guard::actor_of(&identity, &client);
+    let deed = Deed::success("sql.export", "lake").with_detail(&asked.sql);
+    let noted = access(&state).map_err(IntoResponse::into_response)?.note(&actor, &deed).await;
+    noted.map_err(|denied| Refusal::from(denied).into_response())?;
+    let (content_type, _, content) = answer(catalogue, asked.sql, MOST_ROWS, asked.format).await.map_err(page)?;
+    let name = format!("attachment; filename=\"answer.{}\"", asked.format.extension());
+    let headers = [
+        (header::CONTENT_TYPE, content_type.to_owned()),
+        (header::CONTENT_DISPOSITION, name),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    Ok((headers, content).into_response())
+}
+
+/// Runs a statement; answers the type of the content, whether there are more rows, and the content.
+async fn answer(
+    catalogue: &Catalogue,
+    sql: String,
+    rows: usize,
+    format: Format,
+) -> Result<(&'static str, bool, Vec<u8>), Problem> {
     let begun = Instant::now();
-    let question = Question { sql: asked.sql, rows, ..Question::default() };
-    let found = catalogue.run(&question).await.map_err(|error| Refusal::Problem(no_answer(&error)))?;
+    let question = Question { sql, rows, ..Question::default() };
+    let found = catalogue.run(&question).await.map_err(|error| no_answer(&error))?;
     let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     // Off the threads that serve others: it may be a hundred thousand rows.
     let written = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
         let (kept, truncated) = grid::cut(&found.batches, rows);
         let kept = Rows { schema: found.schema, batches: kept };
-        let (content_type, content) = match asked.format {
+        let (content_type, content) = match format {
             Format::Json => {
                 let grid = Grid { truncated, ..grid::grid(&kept, rows)? };
                 ("application/json", serde_json::to_vec(&QueryAnswer { grid, milliseconds })?)
@@ -151,10 +216,7 @@ pub(crate) async fn query(
         Ok((content_type, truncated, content))
     });
     let written = written.await.map_err(anyhow::Error::from).and_then(|written| written);
-    let (content_type, truncated, content) =
-        written.map_err(|error| Refusal::Problem(internal("an answer cannot be written", &error)))?;
-    let headers = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-store")];
-    Ok((headers, [("x-truncated", if truncated { "true" } else { "false" })], content).into_response())
+    written.map_err(|error| internal("an answer cannot be written", &error))
 }
 
 /// The lake's tables
