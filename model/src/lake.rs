@@ -93,6 +93,29 @@ pub struct SqlAnswer {
     pub milliseconds: u64,
 }
 
+/// An event as it came, with what is known of its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RawEvent {
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+    /// Where the lake has it, as SQL names it.
+    pub table: String,
+    /// When Kafka got it, and when it was read from there.
+    pub kafka_time: String,
+    pub ingested_at: String,
+    pub key: Option<String>,
+    /// As JSON.
+    pub headers: Option<String>,
+    pub event_type: Option<String>,
+    /// Exactly as it came; what is not UTF-8 is null and can be had with SQL.
+    pub payload: String,
+    /// Of a dead letter: the kind of fault, and what was wrong.
+    pub rejection: Option<String>,
+    pub reason: Option<String>,
+}
+
 /// How a statement went.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SqlOutcome {

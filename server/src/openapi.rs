@@ -47,6 +47,8 @@ use crate::{
         crate::analytics::metrics,
         crate::analytics::realtime,
         crate::analytics::historical,
+        crate::analytics::rows::rows,
+        crate::analytics::rows::event,
         crate::lake::rest::query,
         crate::lake::rest::tables,
         crate::lake::rest::table,

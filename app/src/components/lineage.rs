@@ -65,11 +65,11 @@ fn lines(tables: &[TableSummary], nodes: &[Node]) -> Vec<String> {
     tables.iter().flat_map(of_table).collect()
 }
 
-#[component]
-pub fn Lineage(tables: Vec<TableSummary>) -> impl IntoView {
-    let nodes = nodes(&tables);
+/// The drawing of all tables.
+pub fn lineage(tables: &[TableSummary]) -> AnyView {
+    let nodes = nodes(tables);
     let rows = nodes.iter().map(|node| node.row + 1).max().unwrap_or(1);
-    let lines = lines(&tables, &nodes).into_iter().map(|d| view! { <path d=d /> }).collect_view();
+    let lines = lines(tables, &nodes).into_iter().map(|d| view! { <path d=d /> }).collect_view();
     let view_box = format!("0 0 {} {}", 4 * COLUMN, rows * ROW);
     let heads = ["Kafka topics", "Bronze", "Silver", "Gold"]
         .map(|label| view! { <p class="lineage-head">{label}</p> })

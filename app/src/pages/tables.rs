@@ -6,7 +6,7 @@ use model::{lake::TableSummary, topic::Layer};
 
 use crate::{
     api,
-    components::{answered::Answered, icon::Shape, lineage::Lineage, notice::Notice},
+    components::{answered::Answered, icon::Shape, lineage::lineage, notice::Notice},
     format,
 };
 
@@ -40,7 +40,7 @@ fn Tables(tables: Vec<TableSummary>) -> impl IntoView {
         })
         .collect_view();
     view! {
-        <Lineage tables />
+        {lineage(&tables)}
         {layers}
     }
     .into_any()

@@ -94,6 +94,8 @@ pub const RULES: &[(&str, Rule)] = &[
     ("/api/v1/tables", Needs(PipelineRead)),
     ("/api/v1/tables/{layer}/{name}", Needs(PipelineRead)),
     ("/api/v1/query", Needs(SqlRun)),
+    ("/api/v1/analytics/rows", Needs(PipelineRead)),
+    ("/api/v1/events/{topic}/{partition}/{offset}", Needs(PipelineRead)),
     ("/api-docs/openapi.json", SignedIn),
     ("/metrics", Needs(PipelineRead)),
     ("/ws/dashboard", Needs(MetricsRead)),

@@ -107,6 +107,18 @@ impl Catalogue {
         })
     }
 
+    /// Whether a table was made yet.
+    ///
+    /// # Errors
+    /// The storage or the log cannot be read.
+    pub async fn has(&self, spec: &TableSpec) -> Result<bool> {
+        match self.tables.at(spec.layer, spec.name, None).await {
+            Ok(_) => Ok(true),
+            Err(TableError::NotMade(_)) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Runs a statement that reads. Answers one row more than asked for where there are more. Whoever stops waiting ends it.
     ///
     /// # Errors
