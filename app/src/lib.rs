@@ -38,11 +38,13 @@ use crate::{
         account::{invitation::InvitationPage, login::LoginPage, login_code::LoginCodePage, setup::SetupPage},
         admin::{audit::AuditPage, roles::RolesPage, sessions::SessionsPage, users::UsersPage},
         docs::DocsPage,
+        event::EventPage,
         keys::KeysPage,
         not_found::NotFound,
         overview::OverviewPage,
         pipeline::PipelinePage,
         profile::ProfilePage,
+        rows::RowsPage,
         sql::SqlPage,
         table::TablePage,
         tables::TablesPage,
@@ -86,6 +88,8 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/pipeline") view=PipelinePage ssr=SsrMode::Async />
                     <Route path=path!("/tables") view=TablesPage ssr=SsrMode::Async />
                     <Route path=path!("/tables/:layer/:name") view=TablePage ssr=SsrMode::Async />
+                    <Route path=path!("/rows") view=RowsPage ssr=SsrMode::Async />
+                    <Route path=path!("/events/:topic/:partition/:offset") view=EventPage ssr=SsrMode::Async />
                     <Route path=path!("/sql") view=SqlPage ssr=SsrMode::Async />
                     <Route path=path!("/docs") view=DocsPage ssr=SsrMode::Async />
                     <Route path=path!("/profile") view=ProfilePage ssr=SsrMode::Async />

@@ -8,12 +8,12 @@ use model::{
     },
     api_docs::ApiDocs,
     health::Health,
-    lake::{PastStatement, SqlOutcome, SqlTable, TableDetail, TableSummary},
+    lake::{Behind, PastStatement, RawEvent, SqlOutcome, SqlTable, TableDetail, TableSummary},
     live::Live,
     overview::Overview,
     pipeline::PipelineView,
     range::Range,
-    topic::Layer,
+    topic::{Layer, Topic},
 };
 
 /// Why an answer could not be given, in words for the person who asked.
@@ -39,6 +39,10 @@ pub trait Dashboard: Send + Sync {
     async fn tables(&self) -> Result<Vec<TableSummary>, Unavailable>;
     /// A table at its newest version, or at an earlier one.
     async fn table(&self, layer: Layer, name: &str, version: Option<u64>) -> Result<TableDetail, Unavailable>;
+    /// The rows behind a number: `query` is what `/api/v1/analytics/rows` takes.
+    async fn rows_behind(&self, query: &str) -> Result<Behind, Unavailable>;
+    /// The event from a place in Kafka, as it came.
+    async fn event(&self, topic: Topic, partition: i32, offset: i64) -> Result<RawEvent, Unavailable>;
     /// What statements may name, whether it was made yet or not.
     fn sql_tables(&self) -> Vec<SqlTable>;
     /// Runs a statement that reads; whoever stops waiting ends it.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::topic::Layer;
+use crate::{query::Filter, range::Interval, topic::Layer};
 
 /// A table, as lists show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +91,24 @@ pub struct SqlAnswer {
     pub grid: Grid,
     /// From the question to the answer, on the server.
     pub milliseconds: u64,
+}
+
+/// Rows behind a number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Behind {
+    pub metric: String,
+    /// The table that the rows are of, as SQL names it: `silver.transactions`.
+    pub table: String,
+    pub interval: Interval,
+    pub filters: Vec<Filter>,
+    /// Only what had come in by then, where that was asked for.
+    pub as_of: Option<DateTime<Utc>>,
+    /// In the order in which things happened. The columns `topic`, `source_partition` and `source_offset` say where each
+    /// came from.
+    pub rows: Grid,
+    /// Send it as `cursor` with the same parameters for the next page; null on the last one.
+    pub next: Option<String>,
 }
 
 /// An event as it came, with what is known of its way.

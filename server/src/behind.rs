@@ -1,23 +1,20 @@
 //! What is behind a number: the Silver rows that it was added up from, and the raw event behind a row.
 
+use crate::{
+    lake::{self, Catalogue, SqlError, grid},
+    numbers::condition,
+};
 use chrono::{DateTime, Utc};
 use etl::{
     gold,
     lake::{TableSpec, schema},
 };
 use model::{
-    lake::{Grid, RawEvent},
+    lake::{Behind, Grid, RawEvent},
     metric::{Dimension, Metric},
     query::Filter,
     range::Interval,
     topic::Topic,
-};
-use serde::Serialize;
-use utoipa::ToSchema;
-
-use crate::{
-    lake::{self, Catalogue, SqlError, grid},
-    numbers::condition,
 };
 
 /// Further pages are not sorted out; a shorter interval or a filter leads there.
@@ -52,20 +49,6 @@ pub struct Question<'a> {
     pub page: Page,
 }
 
-/// Rows behind a number.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Behind {
-    /// The table that they are of, as SQL names it.
-    #[schema(example = "silver.transactions")]
-    pub table: String,
-    pub interval: Interval,
-    /// In the order in which things happened. The columns `topic`, `source_partition` and `source_offset` say where each
-    /// came from.
-    pub rows: Grid,
-    /// Send it as `cursor` with the same parameters for the next page; null on the last one.
-    pub next: Option<String>,
-}
-
 /// The rows from which a metric is computed.
 ///
 /// # Errors
@@ -82,15 +65,23 @@ pub async fn rows(catalogue: &Catalogue, question: &Question<'_>) -> Result<Behi
         let why = format!("there are more than {FARTHEST} rows; a shorter interval or a filter will help");
         return Err(BehindError::Invalid(why));
     }
-    let (table, interval) = (format!("silver.{}", source.name), question.interval);
+    let behind = |rows| Behind {
+        metric: metric.name.to_owned(),
+        table: format!("silver.{}", source.name),
+        interval: question.interval,
+        filters: question.filters.to_vec(),
+        as_of: question.as_of,
+        rows,
+        next: None,
+    };
     if !catalogue.has(source).await.map_err(SqlError::Internal)? {
-        return Ok(Behind { table, interval, rows: Grid::default(), next: None });
+        return Ok(behind(Grid::default()));
     }
     let asked =
         lake::Question { sql: statement(source, question), rows: question.page.limit, ..lake::Question::default() };
     let found = catalogue.run(&asked).await?;
     let rows = grid::grid(&found, question.page.limit).map_err(|error| SqlError::Internal(error.into()))?;
-    Ok(Behind { table, interval, rows, next: None })
+    Ok(behind(rows))
 }
 
 fn statement(source: &TableSpec, question: &Question<'_>) -> String {

@@ -12,17 +12,18 @@ use futures::stream::BoxStream;
 use model::{
     api_docs::ApiDocs,
     health::{Health, Replay},
-    lake::{SqlAnswer, SqlOutcome, SqlTable, TableDetail, TableSummary},
+    lake::{Behind, RawEvent, SqlAnswer, SqlOutcome, SqlTable, TableDetail, TableSummary},
     live::Live,
     overview::Overview,
     pipeline::PipelineView,
     range::Range,
-    topic::Layer,
+    topic::{Layer, Topic},
 };
 use tokio::sync::watch;
 
 use crate::{
-    api_docs,
+    analytics, api_docs,
+    behind::{self, BehindError},
     dashboard_socket::Channels,
     health::HealthMonitor,
     lake::{self, Catalogue, Question, ShowError, SqlError, TableError, grid},
@@ -117,6 +118,18 @@ impl Dashboard for Parts {
             ShowError::Table(TableError::Internal(error)) | ShowError::Preview(SqlError::Internal(error)) => {
                 internal("a table cannot be shown", &error)
             }
+            for_people => Unavailable::Failed(format!("It cannot be shown: {for_people}.")),
+        })
+    }
+
+    async fn rows_behind(&self, query: &str) -> Result<Behind, Unavailable> {
+        let found = analytics::rows::behind(self.catalogue()?, Some(query)).await;
+        found.map_err(|problem| Unavailable::Failed(problem.detail().to_owned()))
+    }
+
+    async fn event(&self, topic: Topic, partition: i32, offset: i64) -> Result<RawEvent, Unavailable> {
+        behind::event(self.catalogue()?, topic, partition, offset).await.map_err(|error| match error {
+            BehindError::Sql(SqlError::Internal(error)) => internal("an event cannot be read", &error),
             for_people => Unavailable::Failed(format!("It cannot be shown: {for_people}.")),
         })
     }

@@ -2,8 +2,8 @@
 
 use leptos::{prelude::*, server_fn::codec::GetUrl};
 use model::{
-    lake::{PastStatement, SqlOutcome, SqlTable, TableDetail, TableSummary},
-    topic::Layer,
+    lake::{Behind, PastStatement, RawEvent, SqlOutcome, SqlTable, TableDetail, TableSummary},
+    topic::{Layer, Topic},
 };
 
 use crate::problem::Problem;
@@ -23,6 +23,18 @@ pub async fn get_tables() -> Result<Vec<TableSummary>, Problem> {
 #[server(prefix = "/api/ui", endpoint = "table", input = GetUrl)]
 pub async fn get_table(layer: Layer, name: String, version: Option<u64>) -> Result<TableDetail, Problem> {
     Ok(dashboard(Permission::PipelineRead)?.table(layer, &name, version).await?)
+}
+
+/// The rows behind a number; `query` is what stands after the question mark of the page.
+#[server(prefix = "/api/ui", endpoint = "rows", input = GetUrl)]
+pub async fn get_rows(query: String) -> Result<Behind, Problem> {
+    Ok(dashboard(Permission::PipelineRead)?.rows_behind(&query).await?)
+}
+
+/// An event as it came.
+#[server(prefix = "/api/ui", endpoint = "event", input = GetUrl)]
+pub async fn get_event(topic: Topic, partition: i32, offset: i64) -> Result<RawEvent, Problem> {
+    Ok(dashboard(Permission::PipelineRead)?.event(topic, partition, offset).await?)
 }
 
 /// What statements may name.

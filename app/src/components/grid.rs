@@ -10,12 +10,18 @@ use crate::components::sortable::{Order, SortHeader};
 /// Longer texts are cut in the table; whoever wants all of one exports it.
 const LONGEST: usize = 300;
 
+/// The address that a row leads to.
+pub type RowHref = fn(&[GridColumn], &[Option<String>]) -> Option<String>;
+
 #[component]
 pub fn GridTable(
     #[prop(into)] grid: Signal<Grid>,
     /// What the rows are, for those who cannot see the table.
     #[prop(into)]
     label: String,
+    /// Where a row leads, if anywhere.
+    #[prop(optional)]
+    href: Option<RowHref>,
 ) -> impl IntoView {
     let order = RwSignal::new(None::<Order<usize>>);
     // Other columns: the order means nothing any more.
@@ -31,7 +37,11 @@ pub fn GridTable(
             let number = column.is_number();
             view! { <SortHeader order column=index label=column.name number /> }
         };
-        columns.get().into_iter().enumerate().map(header).collect_view()
+        let link = href.map(|_| view! { <th scope="col">"Event"</th> });
+        view! {
+            {link}
+            {columns.get().into_iter().enumerate().map(header).collect_view()}
+        }
     };
     let rows = move || {
         let grid = grid.read();
@@ -43,7 +53,11 @@ pub fn GridTable(
             rows.sort_by(|one, other| compare(cell(one, order), cell(other, order), number, order));
         }
         let numbers: Vec<bool> = grid.columns.iter().map(GridColumn::is_number).collect();
-        rows.into_iter().map(|row| view! { <tr>{cells(row, &numbers)}</tr> }).collect_view()
+        let link = |row: &[Option<String>]| {
+            let href = href?(&grid.columns, row);
+            Some(view! { <td>{href.map(|href| view! { <a href=href>"Show"</a> })}</td> })
+        };
+        rows.into_iter().map(|row| view! { <tr>{link(row)} {cells(row, &numbers)}</tr> }).collect_view()
     };
     view! {
         <div class="table-scroll grid-scroll" tabindex="0" role="region" aria-label=label>

@@ -3,11 +3,13 @@
 pub mod account;
 pub mod admin;
 pub mod docs;
+pub mod event;
 pub mod keys;
 pub mod not_found;
 pub mod overview;
 pub mod pipeline;
 pub mod profile;
+pub mod rows;
 pub mod sql;
 pub mod table;
 pub mod tables;

@@ -6,7 +6,10 @@ use axum::{
 };
 use chrono::Utc;
 use http::{HeaderMap, StatusCode};
-use model::{lake::RawEvent, topic::Topic};
+use model::{
+    lake::{Behind, RawEvent},
+    topic::Topic,
+};
 
 use super::ask::{Asked, OFTEN};
 use crate::{
@@ -23,6 +26,24 @@ const ONCE: [&str; 8] = ["metric", "days", "from", "to", "timezone", "as_of", "l
 
 fn catalogue(state: &WebState) -> Result<&Catalogue, Problem> {
     state.parts.catalogue.get().map(AsRef::as_ref).ok_or_else(Problem::starting)
+}
+
+/// Answers what stands after the question mark.
+///
+/// # Errors
+/// It cannot be understood, or has no answer.
+pub(crate) async fn behind(catalogue: &Catalogue, query: Option<&str>) -> Result<Behind, Problem> {
+    Parameters::read(query, &ONCE, &OFTEN)?;
+    let asked = Asked::read(query, Utc::now())?;
+    let [metric] = asked.metrics[..] else {
+        return Err(Problem::bad_request("Ask for the rows behind one metric at a time."));
+    };
+    let page = behind::Page { limit: asked.limit, offset: asked.offset };
+    let (interval, as_of) = (asked.interval, asked.as_of);
+    let question = behind::Question { metric, interval, filters: &asked.filters, as_of, page };
+    let mut found = behind::rows(catalogue, &question).await.map_err(refused)?;
+    found.next = found.rows.truncated.then(|| asked.next());
+    Ok(found)
 }
 
 fn refused(error: BehindError) -> Problem {
@@ -70,16 +91,7 @@ pub(crate) async fn rows(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    Parameters::read(query.as_deref(), &ONCE, &OFTEN)?;
-    let asked = Asked::read(query.as_deref(), Utc::now())?;
-    let [metric] = asked.metrics[..] else {
-        return Err(Problem::bad_request("Ask for the rows behind one metric at a time."));
-    };
-    let page = behind::Page { limit: asked.limit, offset: asked.offset };
-    let question =
-        behind::Question { metric, interval: asked.interval, filters: &asked.filters, as_of: asked.as_of, page };
-    let mut found = behind::rows(catalogue(&state)?, &question).await.map_err(refused)?;
-    found.next = found.rows.truncated.then(|| asked.next());
+    let found = behind(catalogue(&state)?, query.as_deref()).await?;
     Ok(etag::tagged(&headers, &found))
 }
 

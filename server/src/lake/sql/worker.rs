@@ -154,13 +154,18 @@ async fn answer(
     let (mut batches, mut bytes) = (Vec::new(), 0_usize);
     while let Some(batch) = stream.next().await {
         let batch = plain(&schema, &batch.map_err(wrong)?).map_err(|error| wrong(error.into()))?;
-        bytes = bytes.saturating_add(batch.get_array_memory_size());
+        bytes = bytes.saturating_add(size(&batch).map_err(|error| wrong(error.into()))?);
         if bytes > most_bytes {
             return Err(Refusal::TooLarge);
         }
         batches.push(batch);
     }
     Ok(Rows { schema, batches })
+}
+
+/// What the rows take; what they share with others counts as far as it is theirs.
+fn size(batch: &RecordBatch) -> Result<usize, ArrowError> {
+    batch.columns().iter().map(|column| column.to_data().get_slice_memory_size()).sum()
 }
 
 /// Columns without views and dictionaries, whose size is plain to see and which every reader of Arrow knows.
