@@ -144,7 +144,7 @@ impl Dashboard for Parts {
         let rows = match self.catalogue()?.run(&question).await {
             Ok(rows) => rows,
             Err(SqlError::Internal(error)) => return Err(internal("a statement failed", &error)),
-            Err(for_people) => return Ok(SqlOutcome::Refused(format!("There is no answer: {for_people}."))),
+            Err(for_people) => return Ok(SqlOutcome::Refused(for_people.sentence())),
         };
         let grid = grid::grid(&rows, ROWS_OF_PAGE).map_err(|error| internal("rows cannot be shown", &error.into()))?;
         let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);

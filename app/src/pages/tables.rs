@@ -84,7 +84,7 @@ fn row(table: TableSummary) -> impl IntoView {
     let href = format!("/tables/{}/{}", table.layer.name(), table.name);
     view! {
         <tr>
-            <th scope="row">
+            <th scope="row" data-label="Table">
                 <a class="code" href=href>
                     {table.name}
                 </a>

@@ -13,7 +13,7 @@ use model::{
 
 use super::ask::{Asked, OFTEN};
 use crate::{
-    behind::{self, Behind, BehindError},
+    behind::{self, BehindError},
     etag,
     lake::{Catalogue, SqlError},
     openapi::{IfNoneMatch, Refusals},
@@ -55,7 +55,7 @@ fn refused(error: BehindError) -> Problem {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on the server; its log says what.")
         }
         BehindError::Sql(error) => {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("There is no answer: {error}."))
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.sentence())
         }
     }
 }

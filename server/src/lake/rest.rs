@@ -107,7 +107,7 @@ fn no_answer(error: &SqlError) -> Problem {
         SqlError::Busy | SqlError::Changed => StatusCode::SERVICE_UNAVAILABLE,
         SqlError::Internal(error) => return internal("a statement failed", error),
     };
-    Problem::new(status, format!("There is no answer: {error}."))
+    Problem::new(status, error.sentence())
 }
 
 fn not_shown(error: &ShowError) -> Problem {

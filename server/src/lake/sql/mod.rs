@@ -108,6 +108,15 @@ pub enum SqlError {
     Internal(anyhow::Error),
 }
 
+impl SqlError {
+    /// For the person who asked.
+    pub fn sentence(&self) -> String {
+        let why = self.to_string();
+        let end = if why.ends_with(['.', '?', '!']) { "" } else { "." };
+        format!("There is no answer: {why}{end}")
+    }
+}
+
 impl From<Refusal> for SqlError {
     fn from(refusal: Refusal) -> SqlError {
         match refusal {
