@@ -10,6 +10,7 @@
 //! * [`range`]: the time range of a view, as it stands in its URL
 //! * [`access`]: permissions, roles, and what the pages show of users and the audit log
 //! * [`overview`], [`pipeline`], [`live`], [`health`]: what the pages and the API answer
+//! * [`saved`]: views, queries and dashboards that people keep
 //! * [`api_docs`]: what the page about the API shows
 
 pub mod access;
@@ -23,4 +24,5 @@ pub mod overview;
 pub mod pipeline;
 pub mod query;
 pub mod range;
+pub mod saved;
 pub mod topic;
