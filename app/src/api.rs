@@ -1,6 +1,7 @@
 //! What the pages ask of the server. The bodies run on the server only and hand the question to a port.
 
 mod lake;
+mod saved;
 
 pub use lake::*;
 use leptos::{
@@ -24,6 +25,8 @@ use model::{
 use model::access::Permission;
 
 use crate::problem::Problem;
+
+pub use saved::*;
 
 #[cfg(feature = "ssr")]
 fn dashboard(needed: Permission) -> Result<std::sync::Arc<dyn crate::ports::Dashboard>, Problem> {

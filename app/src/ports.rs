@@ -13,6 +13,7 @@ use model::{
     overview::Overview,
     pipeline::PipelineView,
     range::Range,
+    saved::{self, DashboardDetail, DashboardSummary},
     topic::{Layer, Topic},
 };
 
@@ -81,4 +82,16 @@ pub trait People: Send + Sync {
     async fn statements(&self) -> Result<Vec<PastStatement>, Unavailable>;
     /// Comes to an end when the person who asks may do this no longer.
     fn right_ends(&self, permission: Permission) -> BoxFuture<'static, ()>;
+}
+
+/// What people keep, as far as the person who asks may see it: their own, and what others share. What is changed goes through
+/// plain forms.
+#[async_trait]
+pub trait Saved: Send + Sync {
+    /// Views and, for who may run SQL, queries whose name has `find` in it; the person's own first.
+    async fn saved(&self, find: &str) -> Result<Vec<saved::Saved>, Unavailable>;
+    /// The person's own first.
+    async fn dashboards(&self) -> Result<Vec<DashboardSummary>, Unavailable>;
+    /// Nothing where there is none of this id, or none that the person may see.
+    async fn dashboard(&self, id: &str) -> Result<Option<DashboardDetail>, Unavailable>;
 }

@@ -11,6 +11,7 @@
 //! * [`access`]: permissions, roles, and what the pages show of users and the audit log
 //! * [`lake`]: the lake's tables, and what a statement over them answers
 //! * [`overview`], [`pipeline`], [`live`], [`health`]: what the pages and the API answer
+//! * [`saved`]: views, queries and dashboards that people keep
 //! * [`api_docs`]: what the page about the API shows
 
 pub mod access;
@@ -25,4 +26,5 @@ pub mod overview;
 pub mod pipeline;
 pub mod query;
 pub mod range;
+pub mod saved;
 pub mod topic;

@@ -5,6 +5,7 @@
 //!   belong to it
 //! * [`analytics`], [`health_api`], [`prometheus`], [`dashboard_socket`]: for programs; [`openapi`] describes all of it
 //! * [`access`]: who gets in, and what they may do
+//! * [`saved`]: views, queries and dashboards that people keep
 //! * [`dashboard`]: answers the pages, with [`overview`], [`pipeline_view`], [`live`] and [`health`]
 //! * [`warehouse`]: the Gold tables in memory; [`delta`] reads the tables from the lake; [`zone`]: days of local time
 //! * [`behind`]: the rows and events behind a number
@@ -38,6 +39,7 @@ pub mod prometheus;
 pub mod replay;
 pub mod request_id;
 pub mod routes;
+pub mod saved;
 pub mod security;
 pub mod startup;
 pub mod store;

@@ -40,6 +40,8 @@ use crate::{
     tags(
         (name = "Analytics", description = "The numbers: now, and over time."),
         (name = "Lake", description = "The tables themselves, and SQL over them."),
+        (name = "Saved", description = "Views and SQL queries that people keep, and dashboards made of views. A person sees \
+            their own and what is shared, and changes their own."),
         (name = "Operation", description = "Health, metrics for Prometheus, this document."),
         (name = "Access", description = "Logins for programs that act for a person, and the audit log."),
     ),
@@ -52,6 +54,16 @@ use crate::{
         crate::lake::rest::query,
         crate::lake::rest::tables,
         crate::lake::rest::table,
+        crate::saved::rest::list,
+        crate::saved::rest::create,
+        crate::saved::rest::read,
+        crate::saved::rest::replace,
+        crate::saved::rest::delete,
+        crate::saved::dashboards_rest::list,
+        crate::saved::dashboards_rest::create,
+        crate::saved::dashboards_rest::read,
+        crate::saved::dashboards_rest::replace,
+        crate::saved::dashboards_rest::delete,
         crate::health_api::health,
         crate::health_api::live,
         crate::health_api::ready,
@@ -101,6 +113,7 @@ fn refusal(status: u16) -> (String, RefOr<utoipa::openapi::Response>) {
         400 => ("The request cannot be understood; `detail` says why, and `choices` what there is.", false),
         401 => ("Nobody is signed in, or no longer.", false),
         403 => ("The caller may not do this.", false),
+        404 => ("There is no such thing, or it is not for the caller to see.", false),
         413 => ("The body is too large.", false),
         415 => ("The body is of another type than `Content-Type` should say.", false),
         422 => ("The body is not what is expected; `detail` says where.", false),
@@ -143,6 +156,24 @@ pub struct BodyRefusals;
 impl IntoResponses for BodyRefusals {
     fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
         [400, 401, 403, 413, 415, 422, 429, 500, 503].map(refusal).into()
+    }
+}
+
+/// What a route may answer that is about one thing.
+pub struct ThingRefusals;
+
+impl IntoResponses for ThingRefusals {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        [400, 401, 403, 404, 429, 500, 503].map(refusal).into()
+    }
+}
+
+/// What a route may answer that is about one thing and takes JSON.
+pub struct ThingBodyRefusals;
+
+impl IntoResponses for ThingBodyRefusals {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        [400, 401, 403, 404, 413, 415, 422, 429, 500, 503].map(refusal).into()
     }
 }
 

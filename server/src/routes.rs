@@ -7,7 +7,7 @@ use std::{
 
 use app::{
     App,
-    ports::{Dashboard, People},
+    ports::{Dashboard, People, Saved},
     shell,
 };
 use axum::{
@@ -32,7 +32,7 @@ use tower_http::{
 
 use crate::{
     access::{
-        forms,
+        forms as access_forms,
         gate::Gate,
         guard::{guard, refusal},
         people::Visit,
@@ -44,7 +44,7 @@ use crate::{
     problem::Problem,
     prometheus,
     request_id::{self, RequestId},
-    security,
+    saved, security,
 };
 
 /// A response that takes longer to begin is given up.
@@ -82,12 +82,19 @@ pub fn leptos_options(site_root: &str) -> LeptosOptions {
         .build()
 }
 
+/// The forms, by the paths that they are sent to.
+pub fn forms() -> Vec<(&'static str, MethodRouter<WebState>)> {
+    [access_forms::forms(), lake::rest::forms(), saved::forms::forms()].concat()
+}
+
 /// The routes for programs.
 pub fn api() -> Vec<(&'static str, MethodRouter<WebState>)> {
     [
         rest::routes(),
         analytics::routes(),
         lake::rest::routes(),
+        saved::rest::routes(),
+        saved::dashboards_rest::routes(),
         health_api::routes(),
         openapi::routes(),
         prometheus::routes(),
@@ -107,7 +114,7 @@ pub fn router(state: WebState) -> Router {
     let secure = state.gate.cookies.secure;
     let requests = Arc::clone(&state.parts.requests);
     let gate = Arc::clone(&state.gate);
-    let routes = forms::forms().into_iter().chain(lake::rest::forms()).chain(api());
+    let routes = forms().into_iter().chain(api());
     let router = routes.fold(Router::new(), |router, (path, handler)| router.route(path, handler));
     let router = router
         .leptos_routes_with_context(&state, PAGES.clone(), page_context(&state), move || shell(options.clone()))
@@ -136,7 +143,9 @@ fn page_context(state: &WebState) -> impl Fn() + Clone + Send + Sync + 'static {
     let (dashboard, gate) = (Arc::clone(&state.dashboard), Arc::clone(&state.gate));
     move || {
         provide_context(Arc::clone(&dashboard));
-        provide_context(Arc::new(Visit::of_request(&gate)) as Arc<dyn People>);
+        let visit = Arc::new(Visit::of_request(&gate));
+        provide_context(Arc::clone(&visit) as Arc<dyn People>);
+        provide_context(visit as Arc<dyn Saved>);
         security::protect_page();
     }
 }

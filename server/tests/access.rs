@@ -14,7 +14,6 @@ use server::{
     access::{
         Access, Credential,
         audit::{self, Actor},
-        forms,
         gate::Gate,
         keys::{KeyRing, Purpose},
         limits::{Rate, RateLimits},
@@ -27,7 +26,7 @@ use server::{
     dashboard::Parts,
     openapi::openapi,
     probes,
-    routes::{PAGES, WebState, leptos_options, router},
+    routes::{PAGES, WebState, forms, leptos_options, router},
     store::Store,
 };
 use sqlx::PgPool;
@@ -163,7 +162,7 @@ fn all_routes() -> BTreeSet<(String, String)> {
     for (path, method) in leptos::server_fn::axum::server_fn_paths() {
         routes.insert((path.to_owned(), method.to_string()));
     }
-    for (path, _) in forms::forms() {
+    for (path, _) in forms() {
         routes.insert((path.to_owned(), "POST".to_owned()));
     }
     for (path, item) in openapi().paths.paths {

@@ -256,7 +256,7 @@ impl Bounds {
 }
 
 /// Matches what contains the text; its own `%`, `_` and `\` mean themselves.
-fn pattern(text: &str) -> String {
+pub(crate) fn pattern(text: &str) -> String {
     let text = text.trim().replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
     format!("%{text}%")
 }

@@ -72,12 +72,12 @@ struct Door {
 }
 
 /// What the handlers behind the login work with.
-struct Desk {
+pub(crate) struct Desk {
     gate: Arc<Gate>,
-    access: Arc<Access>,
-    standing: Arc<Standing>,
+    pub(crate) access: Arc<Access>,
+    pub(crate) standing: Arc<Standing>,
     session: Option<Uuid>,
-    actor: Actor,
+    pub(crate) actor: Actor,
 }
 
 impl FromRequestParts<WebState> for Door {
@@ -104,7 +104,7 @@ impl FromRequestParts<WebState> for Desk {
     }
 }
 
-fn good(text: impl Into<String>) -> Flash {
+pub(crate) fn good(text: impl Into<String>) -> Flash {
     Flash { good: true, text: text.into(), secrets: Vec::new() }
 }
 
@@ -296,7 +296,7 @@ async fn choose_theme(State(state): State<WebState>, Form(form): Form<Theme>) ->
 }
 
 impl Desk {
-    fn go_on(&self, path: &str, outcome: Result<Flash, Denied>) -> Response {
+    pub(crate) fn go_on(&self, path: &str, outcome: Result<Flash, Denied>) -> Response {
         go_on(&self.gate, &self.access, path, outcome)
     }
 

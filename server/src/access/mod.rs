@@ -64,6 +64,9 @@ pub enum Denied {
     /// What was asked for makes no sense; the text tells the person what to do.
     #[error("{0}")]
     Invalid(String),
+    /// There is no such thing, or it is not for the person to see, which is answered alike.
+    #[error("{0}")]
+    Missing(String),
     /// The person may not.
     #[error("{0}")]
     Forbidden(String),

@@ -65,12 +65,12 @@ impl Visit {
         self.identity.as_ref().ok_or_else(|| self.refuse(StatusCode::UNAUTHORIZED, Unavailable::SignedOut))
     }
 
-    fn access(&self) -> Result<&Arc<Access>, Unavailable> {
+    pub(crate) fn access(&self) -> Result<&Arc<Access>, Unavailable> {
         let starting = Unavailable::Starting("Accounts will be here in a moment: the server is starting.".to_owned());
         self.gate.access().ok_or_else(|| self.refuse(StatusCode::SERVICE_UNAVAILABLE, starting))
     }
 
-    fn permitted(&self, permission: Permission) -> Result<&Identity, Unavailable> {
+    pub(crate) fn permitted(&self, permission: Permission) -> Result<&Identity, Unavailable> {
         let identity = self.identity()?;
         if identity.standing.may(permission) {
             return Ok(identity);
@@ -79,10 +79,17 @@ impl Visit {
         Err(self.refuse(StatusCode::FORBIDDEN, Unavailable::Forbidden(why)))
     }
 
-    fn failed(&self, error: &anyhow::Error) -> Unavailable {
+    pub(crate) fn failed(&self, error: &anyhow::Error) -> Unavailable {
         tracing::error!("a page's question about people failed: {error:#}");
         let why = "Something went wrong on the server; its log says what.".to_owned();
         self.refuse(StatusCode::INTERNAL_SERVER_ERROR, Unavailable::Failed(why))
+    }
+
+    /// What the page is about does not exist: it says so with its status too. The answer to a function has to be a good one.
+    pub(crate) fn not_found(&self) {
+        if let Some(response) = self.response.as_ref().filter(|_| !self.is_function) {
+            response.set_status(StatusCode::NOT_FOUND);
+        }
     }
 
     fn set_cookie(&self, cookie: HeaderValue) {

@@ -89,7 +89,7 @@ fn answer(tokens: Tokens) -> Response {
     no_store(Json(TokenAnswer::from(tokens)).into_response())
 }
 
-fn no_store(mut response: Response) -> Response {
+pub(crate) fn no_store(mut response: Response) -> Response {
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -123,6 +123,7 @@ impl IntoResponse for Refusal {
                 problem(StatusCode::INTERNAL_SERVER_ERROR, why)
             }
             Refusal::Denied(Denied::Invalid(why)) => problem(StatusCode::BAD_REQUEST, why),
+            Refusal::Denied(Denied::Missing(why)) => problem(StatusCode::NOT_FOUND, why),
             Refusal::Denied(Denied::Forbidden(why)) => problem(StatusCode::FORBIDDEN, why),
             Refusal::Denied(Denied::TooMany(seconds)) => {
                 let mut response = problem(StatusCode::TOO_MANY_REQUESTS, Denied::TooMany(seconds).to_string());
@@ -138,7 +139,7 @@ pub(crate) fn access(state: &WebState) -> Result<Arc<Access>, Refusal> {
     state.gate.access().cloned().ok_or_else(starting)
 }
 
-fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Refusal> {
+pub(crate) fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Refusal> {
     body.map(|Json(body)| body)
         .map_err(|rejection| Refusal::Problem(Problem::new(rejection.status(), rejection.body_text())))
 }

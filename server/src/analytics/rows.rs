@@ -54,9 +54,7 @@ fn refused(error: BehindError) -> Problem {
             tracing::error!("rows behind a number cannot be read: {error:#}");
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on the server; its log says what.")
         }
-        BehindError::Sql(error) => {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.sentence())
-        }
+        BehindError::Sql(error) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.sentence()),
     }
 }
 
