@@ -16,10 +16,12 @@ use axum::{
     http::{Request, Response, StatusCode, header},
 };
 use common::{Amount, Count, Text, Time, Value};
+use deltalake::{arrow::ipc::reader::StreamReader, parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder};
 use etl::{embedded::Services, lake::schema, settings::Settings};
 use futures::{SinkExt as _, StreamExt as _, future::BoxFuture};
 use model::access::Permission;
-use serde_json::Value as Json;
+use rust_decimal::Decimal;
+use serde_json::{Value as Json, json};
 use server::{
     access::{
         Access, Credential,
@@ -276,6 +278,111 @@ async fn what_is_refused_is_explained_and_names_its_request() {
     }
     let made = platform.send(Request::get("/metrics").header("x-request-id", "has space")).await;
     assert_eq!((made.status(), made.headers()["x-request-id"].len()), (StatusCode::OK, 36));
+    platform.stop().await;
+}
+
+/// Silver transactions: when, id, store, amount, and when each came in.
+const SILVER: &[&str] = &["occurred_at", "event_id", "store_id", "amount", "ingested_at", "source_offset"];
+
+fn transaction(id: &'static str, store: &'static str, amount: &'static str, came_in: &'static str) -> [Value; 6] {
+    [Time("2025-01-01T10:30:00Z"), Text(id), Text(store), Amount(amount), Time(came_in), Count(7)]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_can_be_had_as_it_stood_and_leads_to_its_rows() {
+    let platform = Platform::start().await;
+    let rows = [
+        transaction("a", "1", "10.10", "2025-01-01T10:31:00Z"),
+        transaction("b", "o'ne", "5", "2025-01-01T10:32:00Z"),
+        transaction("late", "1", "100", "2025-01-09T10:00:00Z"),
+    ];
+    platform.lake.append(&schema::TRANSACTIONS, SILVER, &rows.each_ref().map(|row| row.as_slice())).await;
+    let asked = "metric=revenue,orders&from=2025-01-01&to=2025-01-01";
+    for (as_of, revenue, orders) in [
+        ("2025-01-01T10:30:59Z", "0", "0"),
+        ("2025-01-01T10:31:00Z", "10.1", "1"),
+        ("2025-01-02", "15.1", "2"),
+        ("2025-02-01T00:00:00Z", "115.1", "3"),
+    ] {
+        for granularity in ["none", "hour", "day", "month"] {
+            let answer = platform.historical(&format!("{asked}&granularity={granularity}&as_of={as_of}")).await;
+            let sum = |metric: &str| {
+                let values = answer["rows"].as_array().expect("rows").iter().map(|row| &row["values"][metric]);
+                values
+                    .map(|value| value.as_str().expect("a number").parse::<Decimal>().expect("exact"))
+                    .sum::<Decimal>()
+            };
+            let expected = (revenue.parse().expect("a number"), orders.parse().expect("a number"));
+            assert_eq!((sum("revenue"), sum("orders")), expected, "{granularity} as of {as_of}");
+        }
+    }
+    let stores = platform.historical("metric=revenue&from=2025-01-01&group_by=store&as_of=2025-01-02").await;
+    assert_eq!((&stores["rows"][0]["key"], &stores["rows"][1]["key"]), (&"1".into(), &"o'ne".into()));
+
+    let behind = "/api/v1/analytics/rows?metric=revenue&from=2025-01-01&to=2025-01-01";
+    let (status, all) = platform.get(&format!("{behind}&limit=2")).await;
+    assert_eq!((status, all["table"].as_str()), (StatusCode::OK, Some("silver.transactions")), "{all}");
+    assert_eq!(all["rows"]["rows"].as_array().map(Vec::len), Some(2));
+    let next = all["next"].as_str().expect("a second page");
+    let (_, last) = platform.get(&format!("{behind}&limit=2&cursor={next}")).await;
+    assert_eq!((last["rows"]["rows"].as_array().map(Vec::len), &last["next"]), (Some(1), &Json::Null));
+    let (_, quoted) = platform.get(&format!("{behind}&filter=store:o%27ne")).await;
+    let columns = quoted["rows"]["columns"].as_array().expect("columns");
+    let cell = |name: &str| {
+        let place = columns.iter().position(|column| column["name"] == name).expect("the column");
+        quoted["rows"]["rows"][0][place].clone()
+    };
+    assert_eq!((cell("event_id"), cell("amount"), cell("source_offset")), ("b".into(), "5.0000".into(), "7".into()));
+    assert_eq!(cell("topic"), "transaction-events");
+    let (status, missing) = platform.get("/api/v1/events/transaction-events/0/7").await;
+    assert_eq!((status, missing["status"].as_u64()), (StatusCode::NOT_FOUND, Some(404)));
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sql_answers_in_every_format_and_is_noted() {
+    let platform = Platform::start().await;
+    let ask = async |body: Json| {
+        let request = Request::post("/api/v1/query")
+            .header(header::HOST, "localhost:3000")
+            .header(header::AUTHORIZATION, format!("Bearer {}", platform.key))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(body.to_string()))
+            .expect("a request");
+        let response = platform.router.clone().oneshot(request).await.expect("a router never fails");
+        let (parts, body) = response.into_parts();
+        (parts, to_bytes(body, 1 << 22).await.expect("a body"))
+    };
+    let sql = "SELECT store_id, revenue FROM gold.sales_hourly ORDER BY hour";
+    let (parts, content) = ask(json!({"sql": sql, "limit": 2})).await;
+    let answer: Json = serde_json::from_slice(&content).expect("JSON");
+    assert_eq!((parts.status, &answer["truncated"]), (StatusCode::OK, &true.into()));
+    assert_eq!(answer["rows"], json!([["1", "0.0001"], ["1", "10.1000"]]));
+    let (parts, content) = ask(json!({"sql": sql, "format": "csv", "limit": 2})).await;
+    assert_eq!(parts.headers["x-truncated"], "true");
+    assert_eq!(String::from_utf8_lossy(&content), "store_id,revenue\n1,0.0001\n1,10.1000\n");
+    let (_, content) = ask(json!({"sql": sql, "format": "arrow"})).await;
+    let reader = StreamReader::try_new(content.as_ref(), None).expect("Arrow");
+    assert_eq!(reader.map(|batch| batch.expect("a batch").num_rows()).sum::<usize>(), 4);
+    let (_, content) = ask(json!({"sql": sql, "format": "parquet"})).await;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(content).expect("Parquet").build().expect("a reader");
+    assert_eq!(reader.map(|batch| batch.expect("a batch").num_rows()).sum::<usize>(), 4);
+
+    let (parts, content) = ask(json!({"sql": "DROP TABLE gold.sales_hourly"})).await;
+    let problem: Json = serde_json::from_slice(&content).expect("JSON");
+    assert_eq!((parts.status, problem["status"].as_u64()), (StatusCode::BAD_REQUEST, Some(400)));
+    for (body, status) in [
+        (json!({"sql": sql, "limit": 0}), StatusCode::BAD_REQUEST),
+        (json!({"sql": sql, "format": "xlsx"}), StatusCode::UNPROCESSABLE_ENTITY),
+        (json!({"sql": sql, "database": "x"}), StatusCode::UNPROCESSABLE_ENTITY),
+    ] {
+        assert_eq!(ask(body.clone()).await.0.status, status, "{body}");
+    }
+    let noted =
+        sqlx::query_scalar::<_, String>("SELECT detail FROM streamlinehub.audit_log WHERE action = 'sql.query'");
+    let noted = noted.fetch_all(platform.store.pool()).await.expect("lines");
+    assert!(noted.iter().any(|detail| detail == "DROP TABLE gold.sales_hourly"), "{noted:?}");
+    assert_eq!(noted.len(), 5, "what is no statement is not noted");
     platform.stop().await;
 }
 
