@@ -37,12 +37,15 @@ use crate::{
     pages::{
         account::{invitation::InvitationPage, login::LoginPage, login_code::LoginCodePage, setup::SetupPage},
         admin::{audit::AuditPage, roles::RolesPage, sessions::SessionsPage, users::UsersPage},
+        dashboard::DashboardPage,
+        dashboards::DashboardsPage,
         docs::DocsPage,
         keys::KeysPage,
         not_found::NotFound,
         overview::OverviewPage,
         pipeline::PipelinePage,
         profile::ProfilePage,
+        saved::SavedPage,
     },
 };
 
@@ -80,6 +83,9 @@ pub fn App() -> impl IntoView {
                 // Every page is complete in the HTML, so that it can be read with JavaScript off.
                 <ParentRoute path=path!("") view=SignedInPages ssr=SsrMode::Async>
                     <Route path=path!("/") view=OverviewPage ssr=SsrMode::Async />
+                    <Route path=path!("/dashboards") view=DashboardsPage ssr=SsrMode::Async />
+                    <Route path=path!("/dashboards/:id") view=DashboardPage ssr=SsrMode::Async />
+                    <Route path=path!("/saved") view=SavedPage ssr=SsrMode::Async />
                     <Route path=path!("/pipeline") view=PipelinePage ssr=SsrMode::Async />
                     <Route path=path!("/docs") view=DocsPage ssr=SsrMode::Async />
                     <Route path=path!("/profile") view=ProfilePage ssr=SsrMode::Async />

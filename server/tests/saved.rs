@@ -182,7 +182,8 @@ async fn what_is_private_stays_private_and_what_is_shared_is_for_reading() {
     let (_, list) = platform.get(&ann, &format!("{SAVED}?find=PRIV")).await;
     assert_eq!(names(&list, "saved"), ["Private view"]);
 
-    let private_dashboard = platform.make(&ann, DASHBOARDS, json!({"name": "Mine", "tiles": [{"view": private}]})).await;
+    let private_dashboard =
+        platform.make(&ann, DASHBOARDS, json!({"name": "Mine", "tiles": [{"view": private}]})).await;
     let dashboard = json!({"name": "Ours", "shared": true, "tiles": [{"view": private, "width": "full"}]});
     let shared_dashboard = platform.make(&ann, DASHBOARDS, dashboard.clone()).await;
     let (_, list) = platform.get(&bob, DASHBOARDS).await;
@@ -231,7 +232,8 @@ async fn what_is_private_stays_private_and_what_is_shared_is_for_reading() {
     assert_eq!(platform.rest(&ann, Method::PUT, &path, unshared).await.0, StatusCode::OK);
     let (_, seen) = platform.get(&bob, &format!("{DASHBOARDS}/{bobs}")).await;
     assert_eq!((&seen["tiles"][0]["shows"], &seen["tiles"][0]["view"]), (&Value::Null, &json!(shared)));
-    let (_, refused) = platform.rest(&bob, Method::POST, DASHBOARDS, json!({"name": "x", "tiles": [{"view": shared}]})).await;
+    let (_, refused) =
+        platform.rest(&bob, Method::POST, DASHBOARDS, json!({"name": "x", "tiles": [{"view": shared}]})).await;
     assert!(refused["detail"].as_str().is_some_and(|why| why.contains(&shared)), "{refused}");
     let kept = json!({"name": "Bob's", "tiles": [{"view": shared, "width": "full"}]});
     assert_eq!(platform.rest(&bob, Method::PUT, &format!("{DASHBOARDS}/{bobs}"), kept).await.0, StatusCode::OK);
@@ -245,7 +247,8 @@ async fn what_is_private_stays_private_and_what_is_shared_is_for_reading() {
 async fn queries_are_for_those_who_may_run_sql() {
     let platform = Platform::start().await;
     let (ann, vic) = (platform.person("ann", "analyst").await, platform.person("vic", "viewer").await);
-    let query = json!({"kind": "query", "name": "Orders", "text": "SELECT count(*)\r\nFROM gold.sales_hourly", "shared": true});
+    let query =
+        json!({"kind": "query", "name": "Orders", "text": "SELECT count(*)\r\nFROM gold.sales_hourly", "shared": true});
     let (status, made) = platform.rest(&ann, Method::POST, SAVED, query.clone()).await;
     assert_eq!((status, &made["text"]), (StatusCode::CREATED, &json!("SELECT count(*)\nFROM gold.sales_hourly")));
     let path = format!("{SAVED}/{}", made["id"].as_str().expect("an id"));
@@ -281,7 +284,9 @@ async fn queries_are_for_those_who_may_run_sql() {
 async fn forms_save_change_and_lead_back_to_pages_of_ours_only() {
     let platform = Platform::start().await;
     let ann = platform.person("ann", "viewer").await;
-    let view = |name, back| [("kind", "view"), ("name", name), ("text", "metric=revenue&split=store"), ("shared", "true"), ("back", back)];
+    let view = |name, back| {
+        [("kind", "view"), ("name", name), ("text", "metric=revenue&split=store"), ("shared", "true"), ("back", back)]
+    };
     let (location, page) = platform.submit(&ann, "/saved/create", &view("Stores <b>", "/?range=7d")).await;
     assert_eq!(location, "/?range=7d");
     assert!(page.contains("“Stores &lt;b&gt;” is saved"), "{page}");
@@ -290,7 +295,8 @@ async fn forms_save_change_and_lead_back_to_pages_of_ours_only() {
         assert_eq!(location, "/saved", "{evil}");
     }
     for (name, text) in [("", "metric=revenue"), ("x", "metric=a b"), ("x", "<script>")] {
-        let (_, page) = platform.submit(&ann, "/saved/create", &[("kind", "view"), ("name", name), ("text", text)]).await;
+        let (_, page) =
+            platform.submit(&ann, "/saved/create", &[("kind", "view"), ("name", name), ("text", text)]).await;
         assert!(page.contains("class=\"flash\" data-state=\"bad\""), "{name} {text}: {page}");
     }
     let forged = Request::post("/saved/create")
@@ -301,7 +307,10 @@ async fn forms_save_change_and_lead_back_to_pages_of_ours_only() {
 
     let (_, list) = platform.get(&ann, &format!("{SAVED}?find=stores")).await;
     let id = list["saved"][0]["id"].as_str().expect("an id");
-    assert_eq!((&list["saved"][0]["shared"], &list["saved"][0]["text"]), (&json!(true), &json!("metric=revenue&split=store")));
+    assert_eq!(
+        (&list["saved"][0]["shared"], &list["saved"][0]["text"]),
+        (&json!(true), &json!("metric=revenue&split=store"))
+    );
     platform.submit(&ann, "/saved/rename", &[("id", id), ("name", "Shops")]).await;
     platform.submit(&ann, "/saved/share", &[("id", id), ("shared", "false")]).await;
     let (_, item) = platform.get(&ann, &format!("{SAVED}/{id}")).await;
@@ -314,17 +323,23 @@ async fn forms_save_change_and_lead_back_to_pages_of_ours_only() {
     let tiles = async || {
         let (_, seen) = platform.get(&ann, &format!("{DASHBOARDS}/{dashboard}")).await;
         let tiles = seen["tiles"].as_array().expect("tiles").clone();
-        tiles.iter().map(|tile| [&tile["id"], &tile["width"]].map(|text| text.as_str().unwrap_or_default().to_owned())).collect::<Vec<_>>()
+        tiles
+            .iter()
+            .map(|tile| [&tile["id"], &tile["width"]].map(|text| text.as_str().unwrap_or_default().to_owned()))
+            .collect::<Vec<_>>()
     };
     let [first, second] = <[_; 2]>::try_from(tiles().await).expect("two tiles");
     assert_eq!((first[1].as_str(), second[1].as_str()), ("half", "full"));
     let up = [("dashboard", dashboard.as_str()), ("tile", &second[0]), ("direction", "up")];
     assert_eq!(platform.submit(&ann, "/dashboards/move", &up).await.0, format!("{editing}#tile-{}", second[0]));
-    platform.submit(&ann, "/dashboards/width", &[("dashboard", &dashboard), ("tile", &first[0]), ("width", "full")]).await;
+    platform
+        .submit(&ann, "/dashboards/width", &[("dashboard", &dashboard), ("tile", &first[0]), ("width", "full")])
+        .await;
     assert_eq!(tiles().await, [second.clone(), [first[0].clone(), "full".to_owned()]]);
     platform.submit(&ann, "/dashboards/remove", &[("dashboard", &dashboard), ("tile", &second[0])]).await;
     assert_eq!(tiles().await.len(), 1);
-    let (_, page) = platform.submit(&ann, "/dashboards/remove", &[("dashboard", &dashboard), ("tile", &second[0])]).await;
+    let (_, page) =
+        platform.submit(&ann, "/dashboards/remove", &[("dashboard", &dashboard), ("tile", &second[0])]).await;
     assert!(page.contains("no longer"), "{page}");
     platform.submit(&ann, "/dashboards/rename", &[("dashboard", &dashboard), ("name", "Tuesday")]).await;
     platform.submit(&ann, "/dashboards/share", &[("dashboard", &dashboard), ("shared", "true")]).await;
@@ -336,7 +351,7 @@ async fn forms_save_change_and_lead_back_to_pages_of_ours_only() {
     assert_eq!(platform.page(&ann, &format!("/dashboards/{dashboard}")).await.0, StatusCode::NOT_FOUND);
     assert_eq!(platform.page(&ann, "/dashboards/nonsense").await.0, StatusCode::NOT_FOUND);
     let (_, home) = platform.page(&ann, "/").await;
-    assert!(!home.contains("Your dashboards"), "nothing is shown where there is nothing: {home}");
+    assert!(!home.contains("class=\"shortcuts\""), "nothing is shown where there is nothing: {home}");
 
     let noted: Vec<(String, String)> = sqlx::query_as(
         "SELECT action, target FROM streamlinehub.audit_log WHERE action LIKE 'saved.%' OR action LIKE 'dashboard.%'
@@ -379,7 +394,10 @@ async fn nobody_keeps_more_than_there_is_room_for() {
     let (status, refused) = platform.rest(&ann, Method::POST, SAVED, view(String::new())).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert!(refused["detail"].as_str().is_some_and(|why| why.contains("Delete one first")), "{refused}");
-    sqlx::query("DELETE FROM streamlinehub.saved WHERE name = 'Filler'").execute(&platform.pool).await.expect("emptied");
+    sqlx::query("DELETE FROM streamlinehub.saved WHERE name = 'Filler'")
+        .execute(&platform.pool)
+        .await
+        .expect("emptied");
     fill((1 << 20) / LONGEST_TEXT - 1, &"x".repeat(LONGEST_TEXT)).await;
     let short = json!({"name": "Short", "text": "x", "shared": false});
     let (status, refused) = platform.rest(&ann, Method::POST, SAVED, view("x".to_owned())).await;
@@ -395,7 +413,10 @@ async fn nobody_keeps_more_than_there_is_room_for() {
     for place in 1..MOST_DASHBOARDS {
         platform.make(&ann, DASHBOARDS, json!({"name": format!("Number {place}")})).await;
     }
-    assert_eq!(platform.rest(&ann, Method::POST, DASHBOARDS, json!({"name": "One more"})).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        platform.rest(&ann, Method::POST, DASHBOARDS, json!({"name": "One more"})).await.0,
+        StatusCode::BAD_REQUEST
+    );
     platform.stop().await;
 }
 
@@ -407,7 +428,11 @@ async fn what_a_user_keeps_goes_with_the_user() {
     platform.make(&ann, DASHBOARDS, json!({"name": "Ann's", "tiles": [{"view": anns}]})).await;
     let both = json!({"name": "Both", "tiles": [{"view": anns}, {"view": bobs}, {"view": anns}]});
     let dashboard = platform.make(&bob, DASHBOARDS, both).await;
-    sqlx::query("DELETE FROM streamlinehub.users WHERE id = $1").bind(ann.id).execute(&platform.pool).await.expect("deleted");
+    sqlx::query("DELETE FROM streamlinehub.users WHERE id = $1")
+        .bind(ann.id)
+        .execute(&platform.pool)
+        .await
+        .expect("deleted");
     assert_eq!(platform.count("SELECT count(*) FROM streamlinehub.saved").await, 1);
     assert_eq!(platform.count("SELECT count(*) FROM streamlinehub.dashboards").await, 1);
     assert_eq!(platform.count("SELECT count(*) FROM streamlinehub.dashboard_tiles").await, 1);

@@ -2,9 +2,12 @@
 
 pub mod account;
 pub mod admin;
+pub mod dashboard;
+pub mod dashboards;
 pub mod docs;
 pub mod keys;
 pub mod not_found;
 pub mod overview;
 pub mod pipeline;
 pub mod profile;
+pub mod saved;
