@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds what the browser loads into $CARGO_TARGET_DIR/site: the WebAssembly module, the style sheet, the charts, public/.
+# Builds what the browser loads into $CARGO_TARGET_DIR/site: the WebAssembly module, the style sheet, the charts, the editor, public/.
 # Usage: scripts/build-web.sh [--assets-only]
 #   --assets-only   without the WebAssembly module, for `cargo leptos watch`, which builds that itself
 source "$(dirname "$0")/env.sh"
@@ -17,7 +17,7 @@ outdated() {
   [ ! -e "$output" ] || [ -n "$(find "$@" -newer "$output" -print -quit)" ]
 }
 
-# --- style sheet, charts, public files ---
+# --- style sheet, charts, editor, public files ---
 
 if [ "${1:-}" = --assets-only ]; then
   # cargo-leptos copies style/main.css as it is: the parts that it imports have to lie beside it.
@@ -26,10 +26,13 @@ elif outdated "$PKG/$NAME.css" style package-lock.json scripts/build-web.sh; the
   say "Bundling the style sheet"
   esbuild style/main.css --bundle --minify --log-level=warning --outfile="$PKG/$NAME.css"
 fi
-if outdated "$PKG/charts.js" app/js package-lock.json scripts/build-web.sh; then
-  say "Bundling the charts"
-  esbuild app/js/charts.js --bundle --minify --format=esm --target=es2022 --legal-comments=none --log-level=warning --outfile="$PKG/charts.js"
-fi
+for part in charts editor; do
+  if outdated "$PKG/$part.js" app/js package-lock.json scripts/build-web.sh; then
+    say "Bundling $part.js"
+    esbuild "app/js/$part.js" --bundle --minify --format=esm --target=es2022 --legal-comments=none --log-level=warning \
+      --outfile="$PKG/$part.js"
+  fi
+done
 cp -R public/. "$SITE/"
 if [ "${1:-}" = --assets-only ]; then exit 0; fi
 
@@ -48,6 +51,6 @@ if outdated "$PKG/${NAME}_bg.wasm" "$built" scripts/build-web.sh; then
   ln -f "$PKG/${NAME}_bg.wasm" "$PKG/$NAME.wasm"
 fi
 
-for file in "${NAME}_bg.wasm" "$NAME.js" "$NAME.css" charts.js; do
+for file in "${NAME}_bg.wasm" "$NAME.js" "$NAME.css" charts.js editor.js; do
   printf '%-24s %9d bytes %9d gzipped\n' "$file" "$(stat -c %s "$PKG/$file")" "$(gzip -9c "$PKG/$file" | wc -c)" >&2
 done

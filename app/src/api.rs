@@ -1,7 +1,9 @@
 //! What the pages ask of the server. The bodies run on the server only and hand the question to a port.
 
+mod lake;
 mod saved;
 
+pub use lake::*;
 use leptos::{
     prelude::*,
     server_fn::{
@@ -18,13 +20,12 @@ use model::{
     pipeline::PipelineView,
     range::Range,
 };
+pub use saved::*;
 
 #[cfg(feature = "ssr")]
 use model::access::Permission;
 
 use crate::problem::Problem;
-
-pub use saved::*;
 
 #[cfg(feature = "ssr")]
 fn dashboard(needed: Permission) -> Result<std::sync::Arc<dyn crate::ports::Dashboard>, Problem> {

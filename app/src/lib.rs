@@ -40,12 +40,17 @@ use crate::{
         dashboard::DashboardPage,
         dashboards::DashboardsPage,
         docs::DocsPage,
+        event::EventPage,
         keys::KeysPage,
         not_found::NotFound,
         overview::OverviewPage,
         pipeline::PipelinePage,
         profile::ProfilePage,
+        rows::RowsPage,
         saved::SavedPage,
+        sql::SqlPage,
+        table::TablePage,
+        tables::TablesPage,
     },
 };
 
@@ -87,6 +92,11 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/dashboards/:id") view=DashboardPage ssr=SsrMode::Async />
                     <Route path=path!("/saved") view=SavedPage ssr=SsrMode::Async />
                     <Route path=path!("/pipeline") view=PipelinePage ssr=SsrMode::Async />
+                    <Route path=path!("/tables") view=TablesPage ssr=SsrMode::Async />
+                    <Route path=path!("/tables/:layer/:name") view=TablePage ssr=SsrMode::Async />
+                    <Route path=path!("/rows") view=RowsPage ssr=SsrMode::Async />
+                    <Route path=path!("/events/:topic/:partition/:offset") view=EventPage ssr=SsrMode::Async />
+                    <Route path=path!("/sql") view=SqlPage ssr=SsrMode::Async />
                     <Route path=path!("/docs") view=DocsPage ssr=SsrMode::Async />
                     <Route path=path!("/profile") view=ProfilePage ssr=SsrMode::Async />
                     <Route path=path!("/keys") view=KeysPage ssr=SsrMode::Async />

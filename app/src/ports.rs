@@ -8,11 +8,13 @@ use model::{
     },
     api_docs::ApiDocs,
     health::Health,
+    lake::{Behind, PastStatement, RawEvent, SqlOutcome, SqlTable, TableDetail, TableSummary},
     live::Live,
     overview::Overview,
     pipeline::PipelineView,
     range::Range,
     saved::{self, DashboardDetail, DashboardSummary},
+    topic::{Layer, Topic},
 };
 
 /// Why an answer could not be given, in words for the person who asked.
@@ -34,6 +36,18 @@ pub trait Dashboard: Send + Sync {
     async fn overview(&self, range: Range) -> Result<Overview, Unavailable>;
     async fn pipeline(&self) -> Result<PipelineView, Unavailable>;
     async fn health(&self) -> Health;
+    /// The tables of the lake that were made.
+    async fn tables(&self) -> Result<Vec<TableSummary>, Unavailable>;
+    /// A table at its newest version, or at an earlier one.
+    async fn table(&self, layer: Layer, name: &str, version: Option<u64>) -> Result<TableDetail, Unavailable>;
+    /// The rows behind a number: `query` is what `/api/v1/analytics/rows` takes.
+    async fn rows_behind(&self, query: &str) -> Result<Behind, Unavailable>;
+    /// The event from a place in Kafka, as it came.
+    async fn event(&self, topic: Topic, partition: i32, offset: i64) -> Result<RawEvent, Unavailable>;
+    /// What statements may name, whether it was made yet or not.
+    fn sql_tables(&self) -> Vec<SqlTable>;
+    /// Runs a statement that reads; whoever stops waiting ends it.
+    async fn run_sql(&self, sql: &str) -> Result<SqlOutcome, Unavailable>;
     /// What programs can ask.
     fn api_docs(&self) -> ApiDocs;
     /// The newest live metrics at once, then each change, about once a second. A slow reader skips to the newest.
@@ -62,6 +76,10 @@ pub trait People: Send + Sync {
     /// Keys of the person who asks; of everybody for those who manage users.
     async fn api_keys(&self) -> Result<Vec<ApiKeySummary>, Unavailable>;
     async fn audit(&self, filter: AuditFilter) -> Result<AuditPage, Unavailable>;
+    /// Writes down that the person who asks runs a statement: for the audit log, and for the person.
+    async fn note_statement(&self, sql: &str) -> Result<(), Unavailable>;
+    /// The newest statements of the person who asks, each once.
+    async fn statements(&self) -> Result<Vec<PastStatement>, Unavailable>;
     /// Comes to an end when the person who asks may do this no longer.
     fn right_ends(&self, permission: Permission) -> BoxFuture<'static, ()>;
 }

@@ -23,7 +23,7 @@ use deltalake::{
         prelude::{SessionConfig, SessionContext},
     },
 };
-use model::topic::Topic;
+use model::{metric, topic::Topic};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info_span};
@@ -105,6 +105,60 @@ static GOLD: [GoldSpec; 4] = [
         measures: &[("events", "count(*)")],
     },
 ];
+
+impl GoldSpec {
+    /// `column AS expression` for what tells rows apart.
+    fn dimension_columns(&self) -> String {
+        let columns = self.dimensions.iter().map(|(column, from)| format!("{from} AS {column}"));
+        columns.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The same for what is added up, in the types that the table has.
+    fn measure_columns(&self) -> String {
+        let columns = self.measures.iter().map(|(column, from)| format!("{} AS {column}", self.typed(column, from)));
+        columns.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The places of the hour and of what tells rows apart, to group by.
+    fn groups(&self) -> String {
+        (1..=self.dimensions.len() + 1).map(|place| place.to_string()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The expression in the type that the table's column has.
+    fn typed(&self, column: &str, expression: &str) -> String {
+        let decimal = self.spec.schema.field_with_name(column).is_ok_and(|field| *field.data_type() == schema::total());
+        format!("CAST({expression} AS {})", if decimal { "DECIMAL(28, 4)" } else { "BIGINT" })
+    }
+}
+
+fn gold_of(table: metric::GoldTable) -> &'static GoldSpec {
+    match table {
+        metric::GoldTable::SalesHourly => &GOLD[0],
+        metric::GoldTable::CustomerHourly => &GOLD[1],
+        metric::GoldTable::ProductHourly => &GOLD[2],
+        metric::GoldTable::EventsHourly => &GOLD[3],
+    }
+}
+
+/// The Silver table whose rows a Gold table adds up.
+#[must_use]
+pub fn source_of(table: metric::GoldTable) -> &'static TableSpec {
+    gold_of(table).source
+}
+
+/// The statement that makes a Gold table anew from the Silver rows that a condition keeps. `hour` is what goes into the
+/// column of that name, and may be coarser.
+#[must_use]
+pub fn remade(table: metric::GoldTable, hour: &str, condition: &str) -> String {
+    let gold = gold_of(table);
+    format!(
+        "SELECT {hour} AS hour, {}, {} FROM silver.{} WHERE {condition} GROUP BY {}",
+        gold.dimension_columns(),
+        gold.measure_columns(),
+        gold.source.name,
+        gold.groups()
+    )
+}
 
 /// Keeps every Gold table up to date.
 pub struct Gold {
@@ -285,20 +339,10 @@ impl GoldTable {
 
     /// Silver rows to hourly sums.
     async fn aggregate(&self, rows: Vec<RecordBatch>) -> Result<RecordBatch> {
-        let dimensions: Vec<String> =
-            self.gold.dimensions.iter().map(|(column, from)| format!("{from} AS {column}")).collect();
-        let measures: Vec<String> = self
-            .gold
-            .measures
-            .iter()
-            .map(|(column, from)| format!("{} AS {column}", self.typed(column, from)))
-            .collect();
-        let groups: Vec<String> = (1..=dimensions.len() + 1).map(|position| position.to_string()).collect();
+        let (dimensions, measures) = (self.gold.dimension_columns(), self.gold.measure_columns());
         let sql = format!(
-            "SELECT date_trunc('hour', occurred_at) AS hour, {}, {} FROM rows GROUP BY {}",
-            dimensions.join(", "),
-            measures.join(", "),
-            groups.join(", ")
+            "SELECT date_trunc('hour', occurred_at) AS hour, {dimensions}, {measures} FROM rows GROUP BY {}",
+            self.gold.groups()
         );
         let sums = self.run(rows, &sql).await?;
         conform(&sums, &self.file_schema())
@@ -311,7 +355,7 @@ impl GoldTable {
             .gold
             .measures
             .iter()
-            .map(|(column, _)| format!("{} AS {column}", self.typed(column, &format!("sum({column})"))))
+            .map(|(column, _)| format!("{} AS {column}", self.gold.typed(column, &format!("sum({column})"))))
             .collect();
         let sql = format!(
             "SELECT hour, {dimensions}, {measures} FROM rows GROUP BY hour, {dimensions}",
@@ -320,13 +364,6 @@ impl GoldTable {
         );
         existing.push(added);
         conform(&self.run(existing, &sql).await?, &self.file_schema())
-    }
-
-    /// The expression in the type that the table's column has.
-    fn typed(&self, column: &str, expression: &str) -> String {
-        let decimal =
-            self.table.spec().schema.field_with_name(column).is_ok_and(|field| *field.data_type() == schema::total());
-        format!("CAST({expression} AS {})", if decimal { "DECIMAL(28, 4)" } else { "BIGINT" })
     }
 
     /// Runs the query over the batches as table `rows`; the result is ordered by hour and the dimensions, which compresses well.

@@ -9,6 +9,7 @@
 //! * [`query`]: questions to the catalogue and their answers
 //! * [`range`]: the time range of a view, as it stands in its URL
 //! * [`access`]: permissions, roles, and what the pages show of users and the audit log
+//! * [`lake`]: the lake's tables, and what a statement over them answers
 //! * [`overview`], [`pipeline`], [`live`], [`health`]: what the pages and the API answer
 //! * [`saved`]: views, queries and dashboards that people keep
 //! * [`api_docs`]: what the page about the API shows
@@ -17,6 +18,7 @@ pub mod access;
 pub mod api_docs;
 pub mod event;
 pub mod health;
+pub mod lake;
 pub mod live;
 pub mod metric;
 pub mod money;

@@ -45,6 +45,7 @@ impl Topic {
 /// A layer of the lake (medallion architecture).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Layer {
     /// Every event as it came.
     Bronze,
@@ -55,11 +56,19 @@ pub enum Layer {
 }
 
 impl Layer {
+    /// Every layer, in the order in which data pass through them.
+    pub const ALL: [Layer; 3] = [Layer::Bronze, Layer::Silver, Layer::Gold];
+
     pub fn name(self) -> &'static str {
         match self {
             Layer::Bronze => "bronze",
             Layer::Silver => "silver",
             Layer::Gold => "gold",
         }
+    }
+
+    /// The layer of this name.
+    pub fn from_name(name: &str) -> Option<Layer> {
+        Layer::ALL.into_iter().find(|layer| layer.name() == name)
     }
 }

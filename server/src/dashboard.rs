@@ -1,6 +1,9 @@
 //! The numbers behind the pages, as far as the parts that know them are up.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 use app::ports::{Dashboard, Unavailable};
 use async_trait::async_trait;
@@ -9,17 +12,21 @@ use futures::stream::BoxStream;
 use model::{
     api_docs::ApiDocs,
     health::{Health, Replay},
+    lake::{Behind, RawEvent, SqlAnswer, SqlOutcome, SqlTable, TableDetail, TableSummary},
     live::Live,
     overview::Overview,
     pipeline::PipelineView,
     range::Range,
+    topic::{Layer, Topic},
 };
 use tokio::sync::watch;
 
 use crate::{
-    api_docs,
+    analytics, api_docs,
+    behind::{self, BehindError},
     dashboard_socket::Channels,
     health::HealthMonitor,
+    lake::{self, Catalogue, Question, ShowError, SqlError, TableError, grid},
     live::LiveFeed,
     overview,
     pipeline_view::PipelineTables,
@@ -27,10 +34,15 @@ use crate::{
     warehouse::{QueryError, Warehouse},
 };
 
+/// Rows of an answer that a page shows.
+const ROWS_OF_PAGE: usize = 1_000;
+
 /// What the pages are answered from. The parts are put in as they come up.
 pub struct Parts {
     pub warehouse: OnceLock<Arc<Warehouse>>,
     pub tables: OnceLock<PipelineTables>,
+    /// The lake's tables, and SQL over them.
+    pub catalogue: OnceLock<Arc<Catalogue>>,
     pub live: Arc<LiveFeed>,
     pub health: Arc<HealthMonitor>,
     /// What this process was asked over HTTP.
@@ -47,12 +59,19 @@ impl Default for Parts {
         Parts {
             warehouse: OnceLock::new(),
             tables: OnceLock::new(),
+            catalogue: OnceLock::new(),
             live: LiveFeed::new(replay.subscribe()),
             health: Arc::new(HealthMonitor::new(replay.subscribe())),
             requests: Arc::default(),
             channels: Channels::default(),
             replay,
         }
+    }
+}
+
+impl Parts {
+    fn catalogue(&self) -> Result<&Arc<Catalogue>, Unavailable> {
+        self.catalogue.get().ok_or_else(|| starting("The tables"))
     }
 }
 
@@ -87,6 +106,49 @@ impl Dashboard for Parts {
 
     async fn health(&self) -> Health {
         self.health.health()
+    }
+
+    async fn tables(&self) -> Result<Vec<TableSummary>, Unavailable> {
+        let tables = self.catalogue()?.tables().await;
+        tables.map_err(|error| internal("the lake's tables cannot be listed", &error))
+    }
+
+    async fn table(&self, layer: Layer, name: &str, version: Option<u64>) -> Result<TableDetail, Unavailable> {
+        self.catalogue()?.table(layer, name, version).await.map_err(|error| match error {
+            ShowError::Table(TableError::Internal(error)) | ShowError::Preview(SqlError::Internal(error)) => {
+                internal("a table cannot be shown", &error)
+            }
+            for_people => Unavailable::Failed(format!("It cannot be shown: {for_people}.")),
+        })
+    }
+
+    async fn rows_behind(&self, query: &str) -> Result<Behind, Unavailable> {
+        let found = analytics::rows::behind(self.catalogue()?, Some(query)).await;
+        found.map_err(|problem| Unavailable::Failed(problem.detail().to_owned()))
+    }
+
+    async fn event(&self, topic: Topic, partition: i32, offset: i64) -> Result<RawEvent, Unavailable> {
+        behind::event(self.catalogue()?, topic, partition, offset).await.map_err(|error| match error {
+            BehindError::Sql(SqlError::Internal(error)) => internal("an event cannot be read", &error),
+            for_people => Unavailable::Failed(format!("It cannot be shown: {for_people}.")),
+        })
+    }
+
+    fn sql_tables(&self) -> Vec<SqlTable> {
+        lake::sql_tables()
+    }
+
+    async fn run_sql(&self, sql: &str) -> Result<SqlOutcome, Unavailable> {
+        let begun = Instant::now();
+        let question = Question { sql: sql.to_owned(), rows: ROWS_OF_PAGE, ..Question::default() };
+        let rows = match self.catalogue()?.run(&question).await {
+            Ok(rows) => rows,
+            Err(SqlError::Internal(error)) => return Err(internal("a statement failed", &error)),
+            Err(for_people) => return Ok(SqlOutcome::Refused(for_people.sentence())),
+        };
+        let grid = grid::grid(&rows, ROWS_OF_PAGE).map_err(|error| internal("rows cannot be shown", &error.into()))?;
+        let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(SqlOutcome::Answered(SqlAnswer { grid, milliseconds }))
     }
 
     fn api_docs(&self) -> ApiDocs {

@@ -8,6 +8,9 @@
 //! * [`saved`]: views, queries and dashboards that people keep
 //! * [`dashboard`]: answers the pages, with [`overview`], [`pipeline_view`], [`live`] and [`health`]
 //! * [`warehouse`]: the Gold tables in memory; [`delta`] reads the tables from the lake; [`zone`]: days of local time
+//! * [`behind`]: the rows and events behind a number
+//! * [`numbers`]: the catalogue's numbers, now or as they stood
+//! * [`lake`]: the lake's tables as they are and were, and SQL over them
 //! * [`probes`]: how the parts are looked at for [`health`]
 //! * [`store`]: what is kept in PostgreSQL
 //! * [`replay`]: loads the demo data once
@@ -15,13 +18,16 @@
 pub mod access;
 pub mod analytics;
 pub mod api_docs;
+pub mod behind;
 pub mod dashboard;
 pub mod dashboard_socket;
 pub mod delta;
 pub mod etag;
 pub mod health;
 pub mod health_api;
+pub mod lake;
 pub mod live;
+pub mod numbers;
 pub mod openapi;
 pub mod overview;
 pub mod parameters;

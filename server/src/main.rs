@@ -1,14 +1,14 @@
 //! `streamlinehub`: the dashboard, its API and the pipeline in one process.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context, Result};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use etl::settings::{Log, Settings};
-use server::{
-    access::command::{self, Command},
-    startup::Application,
-};
+use server::{access::command, lake::sql::worker, startup::Application};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -24,6 +24,15 @@ struct Arguments {
     /// Without a command the server runs.
     #[command(subcommand)]
     command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Access(command::Command),
+    /// Answers SQL over standard input and output; the server starts it.
+    #[command(name = worker::COMMAND, hide = true)]
+    SqlWorker(worker::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -45,16 +54,23 @@ fn report(error: &anyhow::Error) {
 }
 
 fn start(arguments: Arguments) -> Result<()> {
+    if let Some(Command::SqlWorker(arguments)) = arguments.command {
+        return worker::serve(&arguments);
+    }
     let settings = Settings::load()?;
     log_to_stderr(&settings.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    match arguments.command {
-        None => runtime.block_on(serve(settings, arguments.site)),
-        Some(command) => {
-            print(&runtime.block_on(command::run(command, &settings))?);
-            Ok(())
-        }
+    if let Some(Command::Access(command)) = arguments.command {
+        print(&runtime.block_on(command::run(command, &settings))?);
+        return Ok(());
     }
+    runtime.block_on(serve(settings, arguments.site))
+}
+
+/// This very program, even where a newer one has taken its place on disk.
+fn this_program() -> Result<PathBuf> {
+    let running = Path::new("/proc/self/exe");
+    if running.exists() { Ok(running.to_owned()) } else { Ok(std::env::current_exe()?) }
 }
 
 #[expect(clippy::print_stdout, reason = "the answer of a command belongs on the terminal")]
@@ -64,7 +80,7 @@ fn print(answer: &str) {
 
 async fn serve(settings: Settings, site: PathBuf) -> Result<()> {
     let mut signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let application = Application::build(settings, site).await?;
+    let application = Application::build(settings, site, this_program()?).await?;
     tracing::info!("open {} in a browser", application.url());
     application
         .run_until(async move {

@@ -39,6 +39,7 @@ use crate::{
     ),
     tags(
         (name = "Analytics", description = "The numbers: now, and over time."),
+        (name = "Lake", description = "The tables themselves, and SQL over them."),
         (name = "Saved", description = "Views and SQL queries that people keep, and dashboards made of views. A person sees \
             their own and what is shared, and changes their own."),
         (name = "Operation", description = "Health, metrics for Prometheus, this document."),
@@ -48,6 +49,11 @@ use crate::{
         crate::analytics::metrics,
         crate::analytics::realtime,
         crate::analytics::historical,
+        crate::analytics::rows::rows,
+        crate::analytics::rows::event,
+        crate::lake::rest::query,
+        crate::lake::rest::tables,
+        crate::lake::rest::table,
         crate::saved::rest::list,
         crate::saved::rest::create,
         crate::saved::rest::read,

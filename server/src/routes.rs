@@ -40,7 +40,7 @@ use crate::{
     },
     analytics,
     dashboard::Parts,
-    dashboard_socket, health_api, openapi,
+    dashboard_socket, health_api, lake, openapi,
     problem::Problem,
     prometheus,
     request_id::{self, RequestId},
@@ -84,7 +84,7 @@ pub fn leptos_options(site_root: &str) -> LeptosOptions {
 
 /// The forms, by the paths that they are sent to.
 pub fn forms() -> Vec<(&'static str, MethodRouter<WebState>)> {
-    [access_forms::forms(), saved::forms::forms()].concat()
+    [access_forms::forms(), lake::rest::forms(), saved::forms::forms()].concat()
 }
 
 /// The routes for programs.
@@ -92,6 +92,7 @@ pub fn api() -> Vec<(&'static str, MethodRouter<WebState>)> {
     [
         rest::routes(),
         analytics::routes(),
+        lake::rest::routes(),
         saved::rest::routes(),
         saved::dashboards_rest::routes(),
         health_api::routes(),

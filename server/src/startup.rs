@@ -39,6 +39,7 @@ use crate::{
     access::{Access, gate::Gate, limits::RateLimits, password, roles},
     dashboard::Parts,
     health::Part,
+    lake::{Catalogue, Limits as SqlLimits},
     live::Workers,
     pipeline_view::PipelineTables,
     probes,
@@ -60,23 +61,25 @@ const DEMO_ADMINISTRATOR: &str = "admin@example.com";
 pub struct Application {
     settings: Arc<Settings>,
     site_root: PathBuf,
+    program: PathBuf,
     listener: TcpListener,
     address: SocketAddr,
 }
 
 impl Application {
-    /// Takes the address. `site_root` is the folder of the browser's half.
+    /// Takes the address. `site_root` is the folder of the browser's half, `program` the path of `streamlinehub`, which SQL
+    /// runs in.
     ///
     /// # Errors
     /// The address is taken or not ours.
-    pub async fn build(settings: Settings, site_root: PathBuf) -> Result<Application> {
+    pub async fn build(settings: Settings, site_root: PathBuf, program: PathBuf) -> Result<Application> {
         let wanted = (settings.address.as_str(), settings.port);
         let listener = tokio::net::TcpListener::bind(wanted).await.with_context(|| {
             format!("cannot listen on {}:{}; PORT and ADDRESS choose another place", settings.address, settings.port)
         })?;
         let listener = listener.into_std()?;
         let address = listener.local_addr()?;
-        Ok(Application { settings: Arc::new(settings), site_root, listener, address })
+        Ok(Application { settings: Arc::new(settings), site_root, program, listener, address })
     }
 
     /// Where it listens.
@@ -123,7 +126,7 @@ impl Application {
             }
         });
 
-        let mut backend = Backend::new(self.settings, parts, gate);
+        let mut backend = Backend::new(self.settings, self.program, parts, gate);
         let outcome = backend.bring_up(&stop).await;
         match &outcome {
             Ok(()) => stop.cancelled().await,
@@ -170,6 +173,7 @@ async fn serve(
 /// Everything behind HTTP, as far as it is up.
 struct Backend {
     settings: Arc<Settings>,
+    program: PathBuf,
     parts: Arc<Parts>,
     gate: Arc<Gate>,
     services: Option<Services>,
@@ -184,9 +188,10 @@ struct Backend {
 }
 
 impl Backend {
-    fn new(settings: Arc<Settings>, parts: Arc<Parts>, gate: Arc<Gate>) -> Backend {
+    fn new(settings: Arc<Settings>, program: PathBuf, parts: Arc<Parts>, gate: Arc<Gate>) -> Backend {
         Backend {
             settings,
+            program,
             parts,
             gate,
             services: None,
@@ -208,6 +213,9 @@ impl Backend {
         let root =
             Url::from_directory_path(lake.root()).map_err(|()| anyhow!("the lake's folder has no absolute path"))?;
         let warehouse = Arc::new(Warehouse::new(&root, Limits::default())?);
+        let catalogue = Catalogue::new(&root, self.program.clone(), SqlLimits::default());
+        // Put in only once, here.
+        _ = self.parts.catalogue.set(Arc::new(catalogue));
         let (gold_commits, announced) = watch::channel(0);
         self.open_lake(&root, Arc::clone(&warehouse), announced);
         self.parts.health.watch(Part::Lake, probes::lake(lake.root().to_owned(), Arc::clone(&warehouse)));

@@ -31,6 +31,7 @@ use server::{
         sessions::Client,
     },
     dashboard::Parts,
+    lake::{Catalogue, Limits as SqlLimits},
     openapi::openapi,
     pipeline_view::PipelineTables,
     routes::{WebState, leptos_options, router},
@@ -100,6 +101,8 @@ impl Platform {
         _ = parts.warehouse.set(Arc::clone(&warehouse));
         let tables = schema::all().into_iter().map(|table| (table.layer, table.name));
         _ = parts.tables.set(PipelineTables::new(&lake.url(), tables, schema::DEAD_LETTERS.name));
+        let program = env!("CARGO_BIN_EXE_streamlinehub").into();
+        _ = parts.catalogue.set(Arc::new(Catalogue::new(&lake.url(), program, SqlLimits::default())));
         let dashboard = Arc::clone(&parts) as Arc<_>;
         let leptos = leptos_options(&folder.path().to_string_lossy());
         let router = router(WebState { dashboard, parts, gate, leptos });

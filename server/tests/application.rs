@@ -93,7 +93,10 @@ async fn access_token(settings: &Settings) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn it_starts_serves_and_stops() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let application = Application::build(settings(&folder), folder.path().join("site")).await.expect("a free port");
+    let application =
+        Application::build(settings(&folder), folder.path().join("site"), env!("CARGO_BIN_EXE_streamlinehub").into())
+            .await
+            .expect("a free port");
     let address = application.address();
     let (stop, stopped) = oneshot::channel::<()>();
     let running = tokio::spawn(application.run_until(async move { _ = stopped.await }));

@@ -33,7 +33,10 @@ async fn with_a_certificate_it_speaks_tls_and_nothing_else() {
     std::fs::write(&settings.web.tls_certificate, made.cert.pem()).expect("a file");
     std::fs::write(&settings.web.tls_key, made.signing_key.serialize_pem()).expect("a file");
 
-    let application = Application::build(settings, folder.path().join("site")).await.expect("a free port");
+    let application =
+        Application::build(settings, folder.path().join("site"), env!("CARGO_BIN_EXE_streamlinehub").into())
+            .await
+            .expect("a free port");
     let address = application.address();
     assert!(application.url().starts_with("https://"), "{}", application.url());
     let (stop, stopped) = oneshot::channel::<()>();

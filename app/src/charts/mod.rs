@@ -2,6 +2,7 @@
 
 mod bridge;
 pub mod plot;
+pub mod quick;
 pub mod ranking;
 pub mod revenue;
 

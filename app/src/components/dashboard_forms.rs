@@ -162,7 +162,7 @@ pub fn DashboardForms(dashboard: DashboardDetail) -> impl IntoView {
                             type="text"
                             autocomplete="off"
                             maxlength=LONGEST_NAME.to_string()
-                            value=name.clone()
+                            value=name
                             required
                         />
                     </label>

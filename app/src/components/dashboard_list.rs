@@ -7,7 +7,7 @@ use crate::{
     api,
     components::{
         icon::{Icon, Shape},
-        kept::WhoSees,
+        kept::who_sees,
     },
     format,
 };
@@ -34,7 +34,7 @@ pub fn DashboardCards(dashboards: Vec<DashboardSummary>) -> impl IntoView {
                     </h3>
                     <p class="muted">{views} ", changed on " {format::day(dashboard.changed)}</p>
                     <p>
-                        <WhoSees mine=dashboard.mine shared=dashboard.shared owner=dashboard.owner />
+                        {who_sees(dashboard.mine, dashboard.shared, &dashboard.owner)}
                     </p>
                 </li>
             }

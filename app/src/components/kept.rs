@@ -17,8 +17,12 @@ fn address(item: &Saved) -> String {
 
 /// `dashboards` are those that views can be put on: the person's own.
 #[component]
-pub fn KeptList(items: Vec<Saved>, dashboards: Vec<DashboardSummary>, labelled_by: &'static str) -> impl IntoView {
-    let rows = items.into_iter().map(|item| view! { <Kept item dashboards=dashboards.clone() /> }).collect_view();
+pub fn KeptList(
+    items: Vec<Saved>,
+    dashboards: StoredValue<Vec<DashboardSummary>>,
+    labelled_by: &'static str,
+) -> impl IntoView {
+    let rows = items.into_iter().map(|item| view! { <Kept item dashboards /> }).collect_view();
     view! {
         <ul class="kept-list" aria-labelledby=labelled_by>
             {rows}
@@ -28,7 +32,7 @@ pub fn KeptList(items: Vec<Saved>, dashboards: Vec<DashboardSummary>, labelled_b
 }
 
 #[component]
-fn Kept(item: Saved, dashboards: Vec<DashboardSummary>) -> impl IntoView {
+fn Kept(item: Saved, dashboards: StoredValue<Vec<DashboardSummary>>) -> impl IntoView {
     let href = address(&item);
     let what = match item.kind {
         SavedKind::View => view! { <p class="kept-text">{in_words(&item.text)}</p> }.into_any(),
@@ -45,7 +49,7 @@ fn Kept(item: Saved, dashboards: Vec<DashboardSummary>) -> impl IntoView {
                 </a>
                 {what}
                 <p class="kept-about">
-                    <WhoSees mine=item.mine shared=item.shared owner=item.owner />
+                    {who_sees(item.mine, item.shared, &item.owner)}
                     <span>{changed}</span>
                 </p>
             </div>
@@ -56,18 +60,18 @@ fn Kept(item: Saved, dashboards: Vec<DashboardSummary>) -> impl IntoView {
 }
 
 /// Whose something is, and who sees it.
-#[component]
-pub fn WhoSees(mine: bool, shared: bool, #[prop(into)] owner: String) -> impl IntoView {
+pub fn who_sees(mine: bool, shared: bool, owner: &str) -> AnyView {
     let (state, words) = match (mine, shared) {
         (true, true) => ("good", "Everybody sees it".to_owned()),
         (true, false) => ("none", "Only you see it".to_owned()),
-        (false, _) => ("busy", ["By ", &owner].concat()),
+        (false, _) => ("busy", format!("By {owner}")),
     };
     view! {
         <span class="state" data-state=state>
             {words}
         </span>
     }
+    .into_any()
 }
 
 /// The parameters of a view without the marks of an address.
@@ -83,7 +87,7 @@ fn first_line(sql: &str) -> String {
 }
 
 #[component]
-fn Actions(item: Saved, dashboards: Vec<DashboardSummary>) -> impl IntoView {
+fn Actions(item: Saved, dashboards: StoredValue<Vec<DashboardSummary>>) -> impl IntoView {
     let Saved { id, kind, name, mine, shared, .. } = item;
     let add = (kind == SavedKind::View).then(|| view! { <AddTo view=id name=name.clone() dashboards /> });
     let own = mine.then(|| view! { <Own id name=name.clone() shared /> });
@@ -141,8 +145,9 @@ fn Own(id: Uuid, name: String, shared: bool) -> impl IntoView {
 
 /// Puts a view on a dashboard; on a new one where there is none yet.
 #[component]
-fn AddTo(view: Uuid, name: String, dashboards: Vec<DashboardSummary>) -> impl IntoView {
+fn AddTo(view: Uuid, name: String, dashboards: StoredValue<Vec<DashboardSummary>>) -> impl IntoView {
     let id = view.to_string();
+    let dashboards = dashboards.get_value();
     if dashboards.is_empty() {
         return view! {
             <form method="post" action="/dashboards/create">

@@ -1,24 +1,32 @@
 //! A card: a number, its change against the time before, and its course.
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use leptos::prelude::*;
-use model::{metric, overview::Kpi};
+use model::{access::Permission, metric, overview::Kpi, range::Interval};
 use rust_decimal::Decimal;
 
-use crate::{components::sparkline::Sparkline, format};
+use crate::{components::sparkline::Sparkline, format, session::use_may};
 
 #[component]
-pub fn KpiCard(kpi: Kpi) -> impl IntoView {
+pub fn KpiCard(
+    kpi: Kpi,
+    /// What the number is over.
+    interval: Interval,
+) -> impl IntoView {
+    let may = use_may(Permission::PipelineRead);
     let catalogued = metric::find(&kpi.metric);
     let label = catalogued.map_or(kpi.metric.clone(), |metric| metric.label.to_owned());
     let description = catalogued.map(|metric| metric.description);
     let unit = catalogued.map_or(metric::Unit::Count, |metric| metric.unit);
     let written = kpi.value.map_or_else(|| "No data".to_owned(), |value| format::by_unit(unit, value));
+    let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let rows = format!("/rows?metric={}&from={}&to={}", kpi.metric, time(interval.from), time(interval.to));
     let change = kpi.change_percent();
     let before = kpi.previous.map(|previous| format!("{} in the period before", format::by_unit(unit, previous)));
     view! {
         <article class="panel kpi" data-metric=kpi.metric.clone()>
             <h2 class="kpi-label" title=description>
-                {label}
+                {label.clone()}
             </h2>
             <p class="kpi-value" class:kpi-value-none=kpi.value.is_none()>
                 {written}
@@ -30,9 +38,20 @@ pub fn KpiCard(kpi: Kpi) -> impl IntoView {
                 }}
             </p>
             <Sparkline course=kpi.course />
+            <Transition>{move || may.get().then(|| view! { <RowsLink href=rows.clone() label=label.clone() /> })}</Transition>
         </article>
     }
     .into_any()
+}
+
+/// To what the number was added up from.
+#[component]
+fn RowsLink(href: String, label: String) -> impl IntoView {
+    view! {
+        <a class="kpi-rows" href=href aria-label=format!("Rows behind {label}")>
+            "Rows"
+        </a>
+    }
 }
 
 fn direction(change: Option<Decimal>) -> &'static str {

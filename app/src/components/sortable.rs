@@ -25,7 +25,7 @@ impl<C: Copy + PartialEq> Order<C> {
 pub fn SortHeader<C>(
     order: RwSignal<Option<Order<C>>>,
     column: C,
-    label: &'static str,
+    #[prop(into)] label: String,
     /// Numbers stand at the right and sort from the greatest down.
     #[prop(optional)]
     number: bool,

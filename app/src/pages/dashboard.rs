@@ -12,7 +12,7 @@ use crate::{
         dashboard_forms::{AddView, DashboardForms, TileForms},
         explore_card::ExploreCard,
         icon::Shape,
-        kept::WhoSees,
+        kept::who_sees,
         notice::Notice,
     },
 };
@@ -74,7 +74,7 @@ fn Head(dashboard: DashboardDetail, children: Children) -> impl IntoView {
         <div class="page-head">
             <div class="dashboard-head">
                 <h1 class="page-title">{dashboard.name}</h1>
-                <WhoSees mine=dashboard.mine shared=dashboard.shared owner=dashboard.owner />
+                {who_sees(dashboard.mine, dashboard.shared, &dashboard.owner)}
             </div>
             {children()}
         </div>

@@ -173,7 +173,10 @@ fn Numbers(
         known.read().overview.as_ref().or(previous).unwrap_or(&first).clone()
     });
     let stale = move || known.read().problem.clone();
-    let cards = move || overview.get().kpis.into_iter().map(|kpi| view! { <KpiCard kpi /> }).collect_view();
+    let cards = move || {
+        let Overview { kpis, interval, .. } = overview.get();
+        kpis.into_iter().map(|kpi| view! { <KpiCard kpi interval /> }).collect_view()
+    };
     view! {
         {move || {
             stale()

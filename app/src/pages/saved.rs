@@ -45,12 +45,11 @@ pub fn SavedPage() -> impl IntoView {
         if saved.is_empty() && find.is_empty() {
             return view! { <Nothing runs_sql /> }.into_any();
         }
+        let dashboards = StoredValue::new(dashboards);
         let search = (!find.is_empty() || saved.len() >= WORTH_SEARCHING).then(|| view! { <Search find /> });
         let (views, queries): (Vec<_>, Vec<_>) = saved.into_iter().partition(|item| item.kind == SavedKind::View);
         let queries = move || {
-            runs_sql
-                .get()
-                .then(|| view! { <Section kind=SavedKind::Query items=queries.clone() dashboards=Vec::new() /> })
+            runs_sql.get().then(|| view! { <Section kind=SavedKind::Query items=queries.clone() dashboards /> })
         };
         view! {
             {search}
@@ -112,7 +111,7 @@ fn Search(find: String) -> impl IntoView {
 }
 
 #[component]
-fn Section(kind: SavedKind, items: Vec<Saved>, dashboards: Vec<DashboardSummary>) -> impl IntoView {
+fn Section(kind: SavedKind, items: Vec<Saved>, dashboards: StoredValue<Vec<DashboardSummary>>) -> impl IntoView {
     let (id, title, none) = match kind {
         SavedKind::View => ("views-title", "Views", "There are no such views."),
         SavedKind::Query => ("queries-title", "Queries", "There are no such queries."),

@@ -28,6 +28,7 @@ pub mod roles;
 pub mod rules;
 pub mod second_factor;
 pub mod sessions;
+mod statements;
 pub mod throttle;
 pub mod token;
 pub mod users;

@@ -11,16 +11,20 @@ use leptos_axum::ResponseOptions;
 use model::access::{
     ApiKeySummary, AuditFilter, AuditPage, Flash, Me, Permission, Role, SecondFactor, SessionSummary, UsersView,
 };
+use model::lake::PastStatement;
 
 use super::{
-    Access, audit,
+    Access,
+    audit::{self, Deed},
     cookies::{Name, theme_named},
     gate::Gate,
-    guard::Identity,
+    guard::{self, Identity},
     rest::me_of,
     rules::{self, Kind},
     sessions::Client,
+    statements,
 };
+use crate::lake::sql;
 
 /// One request, and who sends it.
 pub struct Visit {
@@ -166,6 +170,26 @@ impl People for Visit {
             return Err(self.refuse(StatusCode::BAD_REQUEST, why));
         }
         audit::page(&self.access()?.pool, &filter).await.map_err(|error| self.failed(&error))
+    }
+
+    async fn note_statement(&self, sql: &str) -> Result<(), Unavailable> {
+        let identity = self.permitted(Permission::SqlRun)?;
+        let signed_out = || self.refuse(StatusCode::UNAUTHORIZED, Unavailable::SignedOut);
+        let (access, client) = (self.access()?, self.client.as_ref().ok_or_else(signed_out)?);
+        let actor = guard::actor_of(identity, client);
+        let noted = async {
+            access.note(&actor, &Deed::success("sql.query", "lake").with_detail(sql)).await?;
+            if sql.len() <= sql::LONGEST {
+                statements::add(&access.pool, identity.standing.user, sql).await?;
+            }
+            anyhow::Ok(())
+        };
+        noted.await.map_err(|error| self.failed(&error))
+    }
+
+    async fn statements(&self) -> Result<Vec<PastStatement>, Unavailable> {
+        let identity = self.permitted(Permission::SqlRun)?;
+        statements::of(&self.access()?.pool, identity.standing.user).await.map_err(|error| self.failed(&error))
     }
 
     fn right_ends(&self, permission: Permission) -> BoxFuture<'static, ()> {

@@ -13,7 +13,7 @@ pub enum Rule {
     Needs(Permission),
 }
 
-use Permission::{AuditRead, KeysManage, MetricsRead, PipelineRead, RolesManage, UsersManage};
+use Permission::{AuditRead, KeysManage, MetricsRead, PipelineRead, RolesManage, SqlRun, UsersManage};
 use Rule::{Needs, Open, SignedIn};
 
 /// Every page, form, function of the pages, REST route and socket, by its path.
@@ -21,6 +21,11 @@ pub const RULES: &[(&str, Rule)] = &[
     // Pages.
     ("/", Needs(MetricsRead)),
     ("/pipeline", Needs(PipelineRead)),
+    ("/tables", Needs(PipelineRead)),
+    ("/tables/{layer}/{name}", Needs(PipelineRead)),
+    ("/rows", Needs(PipelineRead)),
+    ("/events/{topic}/{partition}/{offset}", Needs(PipelineRead)),
+    ("/sql", Needs(SqlRun)),
     ("/profile", SignedIn),
     ("/docs", SignedIn),
     // What is saved. For queries sql:run as well, which server/src/saved sees to.
@@ -48,6 +53,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("/profile/second-factor/codes", SignedIn),
     ("/profile/sessions/end", SignedIn),
     ("/profile/sessions/end-others", SignedIn),
+    ("/sql/export", Needs(SqlRun)),
     ("/keys/create", Needs(KeysManage)),
     ("/keys/revoke", Needs(KeysManage)),
     ("/saved/create", Needs(MetricsRead)),
@@ -77,6 +83,13 @@ pub const RULES: &[(&str, Rule)] = &[
     ("/api/ui/overview", Needs(MetricsRead)),
     ("/api/ui/pipeline", Needs(PipelineRead)),
     ("/api/ui/health", Needs(PipelineRead)),
+    ("/api/ui/tables", Needs(PipelineRead)),
+    ("/api/ui/table", Needs(PipelineRead)),
+    ("/api/ui/rows", Needs(PipelineRead)),
+    ("/api/ui/event", Needs(PipelineRead)),
+    ("/api/ui/sql-tables", Needs(SqlRun)),
+    ("/api/ui/statements", Needs(SqlRun)),
+    ("/api/ui/run-sql", Needs(SqlRun)),
     ("/api/ui/live-now", Needs(MetricsRead)),
     ("/api/ui/live", Needs(MetricsRead)),
     ("/api/ui/api-docs", SignedIn),
@@ -101,6 +114,11 @@ pub const RULES: &[(&str, Rule)] = &[
     ("/api/v1/analytics/metrics", Needs(MetricsRead)),
     ("/api/v1/analytics/realtime", Needs(MetricsRead)),
     ("/api/v1/analytics/historical", Needs(MetricsRead)),
+    ("/api/v1/tables", Needs(PipelineRead)),
+    ("/api/v1/tables/{layer}/{name}", Needs(PipelineRead)),
+    ("/api/v1/query", Needs(SqlRun)),
+    ("/api/v1/analytics/rows", Needs(PipelineRead)),
+    ("/api/v1/events/{topic}/{partition}/{offset}", Needs(PipelineRead)),
     ("/api/v1/saved", Needs(MetricsRead)),
     ("/api/v1/saved/{id}", Needs(MetricsRead)),
     ("/api/v1/dashboards", Needs(MetricsRead)),

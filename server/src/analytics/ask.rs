@@ -12,9 +12,9 @@ use model::{
 use super::cursor::Cursor;
 use crate::{parameters::Parameters, problem::Problem, zone::Zone};
 
-const ONCE: [&str; 10] =
-    ["metric", "days", "from", "to", "granularity", "group_by", "compare", "timezone", "limit", "cursor"];
-const OFTEN: [&str; 1] = ["filter"];
+const ONCE: [&str; 11] =
+    ["metric", "days", "from", "to", "granularity", "group_by", "compare", "timezone", "as_of", "limit", "cursor"];
+pub(super) const OFTEN: [&str; 1] = ["filter"];
 /// Days that are asked for where nothing is said.
 const DAYS: i64 = 30;
 /// Rows of a page where nothing is said.
@@ -34,6 +34,8 @@ pub(super) struct Asked {
     pub(super) filters: Vec<Filter>,
     pub(super) compare: bool,
     pub(super) zone: Zone,
+    /// The time as of which the numbers are asked for; `None`: now.
+    pub(super) as_of: Option<DateTime<Utc>>,
     /// Rows of a page.
     pub(super) limit: usize,
     /// Rows before this page.
@@ -46,7 +48,8 @@ impl Asked {
     pub(super) fn read(query: Option<&str>, now: DateTime<Utc>) -> Result<Asked, Problem> {
         let given = Parameters::read(query, &ONCE, &OFTEN)?;
         let zone = zone(&given)?;
-        let interval = interval(&given, zone, now)?;
+        let as_of = given.get("as_of").map(|text| as_of(text, zone, now)).transpose()?;
+        let interval = interval(&given, zone, as_of.unwrap_or(now))?;
         let group_by = given.get("group_by").map(dimension).transpose()?;
         let asked = Asked {
             metrics: metrics(given.get("metric"))?,
@@ -60,6 +63,7 @@ impl Asked {
                 Some(other) => return Err(Problem::unknown("comparison", other, ["previous"])),
             },
             zone,
+            as_of,
             limit: given.get("limit").map_or(Ok(LIMIT), |text| number("limit", text, MAX_ROWS))?,
             offset: 0,
         };
@@ -84,8 +88,8 @@ impl Asked {
     /// Everything but the interval and the page, for [`Cursor`].
     fn question(&self) -> String {
         let metrics: Vec<_> = self.metrics.iter().map(|metric| metric.name).collect();
-        let asked: [&dyn Debug; 6] =
-            [&metrics, &self.granularity, &self.group_by, &self.filters, &self.compare, &self.zone.name()];
+        let asked: [&dyn Debug; 7] =
+            [&metrics, &self.granularity, &self.group_by, &self.filters, &self.compare, &self.zone.name(), &self.as_of];
         format!("{asked:?}")
     }
 
@@ -98,6 +102,20 @@ impl Asked {
 /// The time zone that is asked for, or UTC.
 pub(super) fn zone(given: &Parameters) -> Result<Zone, Problem> {
     given.get("timezone").map_or(Ok(Zone::UTC), |name| Zone::named(name).map_err(Problem::bad_request))
+}
+
+/// A moment that has passed; a day is meant with all that came in on it.
+fn as_of(text: &str, zone: Zone, now: DateTime<Utc>) -> Result<DateTime<Utc>, Problem> {
+    let moment = match End::read("as_of", text)? {
+        End::Moment(moment) => moment,
+        End::Day(day) => zone.start_of(day + Days::new(1)) - TimeDelta::microseconds(1),
+    };
+    if moment > now {
+        return Err(Problem::bad_request(
+            "`as_of` lies ahead: the numbers are not known yet. Leave it out for those of now.",
+        ));
+    }
+    Ok(moment)
 }
 
 fn metrics(names: Option<&str>) -> Result<Vec<&'static Metric>, Problem> {
@@ -349,6 +367,7 @@ mod tests {
             ("metric=revenue&from=2025-01-02&to=2025-01-01", "before"),
             ("metric=revenue&from=1990-01-01&to=2025-01-01", "longer than"),
             ("metric=revenue&cursor=x", "cursor"),
+            ("metric=revenue&as_of=2099-01-01", "lies ahead"),
             ("metric=revenue&colour=red", "not a parameter"),
         ] {
             let problem = format!("{:?}", read(query).expect_err(query));

@@ -16,12 +16,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{ask::Asked, refused};
-use crate::{
-    overview::of_nothing,
-    problem::Problem,
-    warehouse::{Offsets, Warehouse},
-    zone::Zone,
-};
+use crate::{numbers::Numbers, overview::of_nothing, problem::Problem, warehouse::Offsets, zone::Zone};
 
 /// Questions that may be needed to find what the rows of a page were before.
 const MOST_QUESTIONS: usize = 20;
@@ -41,6 +36,9 @@ pub struct Historical {
     pub filters: Vec<Filter>,
     #[schema(value_type = String, example = "UTC")]
     pub timezone: &'static str,
+    /// The time as of which these are the numbers, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<DateTime<Utc>>,
     pub rows: Vec<HistoricalRow>,
     /// Whether there are more rows than the 10000 of the longest answer, so that the last ones cannot be had.
     pub truncated: bool,
@@ -83,18 +81,18 @@ pub struct PreviousRow {
     pub values: Values,
 }
 
-/// Asks the warehouse.
+/// Asks for the numbers.
 ///
 /// # Errors
 /// The question has no answer, or one that would be too long.
-pub(super) async fn answer(warehouse: &Warehouse, asked: &Asked) -> Result<Historical, Problem> {
+pub(super) async fn answer(numbers: Numbers<'_>, asked: &Asked) -> Result<Historical, Problem> {
     let previous = asked.compare.then(|| before(asked.interval, asked.zone));
     let span = Interval { from: previous.unwrap_or(asked.interval).from, to: asked.interval.to };
     let offsets = match asked.granularity {
         None | Some(Granularity::Hour) => Offsets::utc(),
         Some(_) => asked.zone.offsets(span).map_err(Problem::bad_request)?,
     };
-    let question = Question { warehouse, asked, offsets };
+    let question = Question { numbers, asked, offsets };
     let buckets = question.buckets(asked.interval)?;
     let (rows, more, truncated) = match asked.group_by {
         None => question.course(&buckets).await?,
@@ -126,6 +124,7 @@ pub(super) async fn answer(warehouse: &Warehouse, asked: &Asked) -> Result<Histo
         group_by: asked.group_by,
         filters: asked.filters.clone(),
         timezone: asked.zone.name(),
+        as_of: asked.as_of,
         rows: rows.collect(),
         truncated,
         next: more.then(|| asked.next()),
@@ -147,7 +146,7 @@ fn before(interval: Interval, zone: Zone) -> Interval {
 type Known = HashMap<(Option<DateTime<Utc>>, Option<String>), Row>;
 
 struct Question<'a> {
-    warehouse: &'a Warehouse,
+    numbers: Numbers<'a>,
     asked: &'a Asked,
     offsets: Offsets,
 }
@@ -173,7 +172,7 @@ impl Question<'_> {
             filters,
             limit,
         };
-        self.warehouse.query_local(&query, &self.offsets).await.map_err(refused)
+        self.numbers.query(&query, &self.offsets).await.map_err(refused)
     }
 
     /// Every bucket of this page, those without data too; or the one row of the whole.

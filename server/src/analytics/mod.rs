@@ -7,6 +7,7 @@ mod ask;
 mod cursor;
 mod historical;
 mod realtime;
+pub(crate) mod rows;
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodRouter, get},
 };
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use model::metric::{Dimension, METRICS, Metric, Unit};
 use serde::Serialize;
@@ -24,6 +25,7 @@ use utoipa::ToSchema;
 
 use crate::{
     etag,
+    numbers::Numbers,
     openapi::Refusals,
     parameters::Parameters,
     problem::Problem,
@@ -39,11 +41,21 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<WebState>)> {
         ("/api/v1/analytics/metrics", get(metrics)),
         ("/api/v1/analytics/realtime", get(realtime)),
         ("/api/v1/analytics/historical", get(historical)),
+        ("/api/v1/analytics/rows", get(rows::rows)),
+        ("/api/v1/events/{topic}/{partition}/{offset}", get(rows::event)),
     ]
 }
 
 fn warehouse(state: &WebState) -> Result<&Arc<Warehouse>, Problem> {
     state.parts.warehouse.get().ok_or_else(Problem::starting)
+}
+
+/// The numbers of now, or of an earlier time.
+fn numbers(state: &WebState, as_of: Option<DateTime<Utc>>) -> Result<Numbers<'_>, Problem> {
+    let warehouse = warehouse(state)?;
+    let Some(at) = as_of else { return Ok(Numbers::now(warehouse)) };
+    let catalogue = state.parts.catalogue.get().ok_or_else(Problem::starting)?;
+    Ok(Numbers::as_of(warehouse, catalogue, at))
 }
 
 /// Why a question has no answer.
@@ -53,7 +65,7 @@ fn refused(error: QueryError) -> Problem {
             tracing::error!("a question to the warehouse failed: {error:#}");
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on the server; its log says what.")
         }
-        QueryError::Timeout(_) | QueryError::TooLarge => {
+        QueryError::Timeout(_) | QueryError::TooLarge | QueryError::Busy => {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, sentence(&error))
         }
         QueryError::NoSuchSplit { metric, .. } | QueryError::NoSource { metric, .. } => {
@@ -174,6 +186,9 @@ pub(crate) async fn realtime(State(state): State<WebState>, RawQuery(query): Raw
             before, which is as long or has as many days."),
         ("timezone" = Option<String>, Query, description = "Whose days, weeks and months, as the IANA database names it; UTC \
             where nothing is said.", example = "America/New_York"),
+        ("as_of" = Option<String>, Query, description = "A day or a time that has passed: the numbers as they stood then, made anew \
+            from the events that had come in; `days` and a missing `to` count from it. Departments, categories and brands of \
+            products are those of today.", example = "2025-11-01T10:00:00Z"),
         ("limit" = Option<u16>, Query, description = "Rows of a page; 1000 where nothing is said.", minimum = 1,
             maximum = 10000),
         ("cursor" = Option<String>, Query, description = "`next` of the page before, with the same parameters."),
@@ -192,6 +207,6 @@ pub(crate) async fn historical(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let asked = ask::Asked::read(query.as_deref(), Utc::now())?;
-    let answer = historical::answer(warehouse(&state)?, &asked).await?;
+    let answer = historical::answer(numbers(&state, asked.as_of)?, &asked).await?;
     Ok(etag::tagged(&headers, &answer))
 }

@@ -72,14 +72,22 @@ pub(super) fn schema(table: GoldTable) -> SchemaRef {
 pub(super) fn read(table: GoldTable, dictionaries: &Dictionaries, content: Bytes) -> Result<RecordBatch> {
     let stored = stored_columns(table);
     let names: Vec<_> = stored.iter().map(|(name, _)| *name).collect();
-    let file = delta::read_parquet(content, &names)?;
+    compact(table, dictionaries, &delta::read_parquet(content, &names)?)
+}
+
+/// Rows of a Gold table as they are held: text becomes codes, and the rows are sorted by hour.
+///
+/// # Errors
+/// A column is missing, or of another type.
+pub(super) fn compact(table: GoldTable, dictionaries: &Dictionaries, file: &RecordBatch) -> Result<RecordBatch> {
+    let stored = stored_columns(table);
     let columns = stored
         .iter()
         .map(|(name, data_type)| match keys_of(table, name) {
             Some(dimension) => {
-                Ok(Arc::new(dictionaries.of(dimension).encode(&delta::strings(&file, name)?)) as ArrayRef)
+                Ok(Arc::new(dictionaries.of(dimension).encode(&delta::strings(file, name)?)) as ArrayRef)
             }
-            None => delta::column(&file, name, data_type),
+            None => delta::column(file, name, data_type),
         })
         .collect::<Result<Vec<_>>>()?;
     let fields: Vec<_> = schema(table).fields().iter().take(columns.len()).cloned().collect();

@@ -18,6 +18,7 @@ mod sql;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
+use deltalake::arrow::array::RecordBatch;
 use futures::future::try_join_all;
 use model::{
     metric::{Dimension, GoldTable},
@@ -34,8 +35,9 @@ pub use products::Description;
 use crate::delta;
 use engine::Engine;
 use gold::Dictionaries;
+use hourly::Hourly;
 use loader::Loader;
-use snapshot::Snapshot;
+use snapshot::{Snapshot, Versioned};
 
 /// Answers that are kept, by question and content of the tables.
 const CACHED_ANSWERS: u64 = 256;
@@ -57,6 +59,8 @@ pub enum QueryError {
     Timeout(Duration),
     #[error("the question needs too much memory; a shorter range or a coarser granularity will help")]
     TooLarge,
+    #[error("too much is being asked right now; try again in a moment")]
+    Busy,
     /// Not for the person who asked.
     #[error(transparent)]
     Internal(#[from] anyhow::Error),
@@ -218,6 +222,39 @@ impl Warehouse {
         let snapshot = Arc::clone(&self.snapshot.borrow());
         let kept = sql::Kept::of(query, &self.dictionaries);
         self.compute(&snapshot, query, parts(query)?, &kept, &Offsets::utc()).await
+    }
+
+    /// The Gold tables that answer a question.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub fn tables_of(query: &MetricQuery) -> Result<Vec<GoldTable>, QueryError> {
+        Ok(parts(query)?.into_iter().map(|part| part.table).collect())
+    }
+
+    /// The same as [`Warehouse::query_local`] over other rows than those of the lake as it is now: with the columns of each
+    /// table that [`Warehouse::tables_of`] names. Products are described as they are now.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub async fn query_over(
+        &self,
+        rows: Vec<(GoldTable, RecordBatch)>,
+        query: &MetricQuery,
+        offsets: &Offsets,
+    ) -> Result<Arc<Vec<Row>>, QueryError> {
+        let now = Arc::clone(&self.snapshot.borrow());
+        let mut tables = GoldTable::ALL.map(|table| Versioned::new(Hourly::new(gold::schema(table), Vec::new())));
+        for (table, rows) in rows {
+            let mut rows = gold::compact(table, &self.dictionaries, &rows)?;
+            if table == GoldTable::ProductHourly {
+                rows = gold::with_products(&rows, now.products())?;
+            }
+            tables[table as usize].replace(Hourly::new(gold::schema(table), vec![rows]));
+        }
+        let snapshot = Snapshot::new(self.engine.base(), tables, now.versioned_products())?;
+        let kept = sql::Kept::of(query, &self.dictionaries);
+        self.compute(&snapshot, query, parts(query)?, &kept, offsets).await
     }
 
     /// Drops every kept answer.

@@ -74,6 +74,10 @@ impl Snapshot {
         &self.products.content
     }
 
+    pub(super) fn versioned_products(&self) -> Versioned<Products> {
+        self.products.clone()
+    }
+
     /// Rows of a table.
     pub(super) fn rows(&self, table: GoldTable) -> usize {
         self.tables[table as usize].content.rows()

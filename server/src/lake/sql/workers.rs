@@ -1,0 +1,129 @@
+//! The processes that answer statements, from outside.
+
+use std::{path::PathBuf, process::Stdio, sync::Mutex};
+
+use anyhow::{Context, Result, anyhow};
+use bytes::Bytes;
+use futures::{SinkExt as _, StreamExt as _};
+use tokio::{
+    process::{Child, ChildStdin, ChildStdout, Command},
+    sync::Semaphore,
+    time::timeout,
+};
+use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
+use url::Url;
+
+use super::{LONGEST, Limits, Question, Refusal, Rows, SqlError, frames, from_ipc, worker};
+
+/// After so many statements a worker makes room for a fresh one.
+const STATEMENTS: u32 = 500;
+
+/// Asks workers, which are started when they are needed.
+pub struct Workers {
+    /// This program, which has a command that makes a worker of it.
+    program: PathBuf,
+    lake: Url,
+    limits: Limits,
+    turns: Semaphore,
+    idle: Mutex<Vec<Worker>>,
+}
+
+struct Worker {
+    process: Child,
+    questions: FramedWrite<ChildStdin, LengthDelimitedCodec>,
+    answers: FramedRead<ChildStdout, LengthDelimitedCodec>,
+    asked: u32,
+}
+
+impl Workers {
+    /// `program` is the path of `streamlinehub`, whatever process this is.
+    pub fn new(program: PathBuf, lake: Url, limits: Limits) -> Workers {
+        Workers { program, lake, limits, turns: Semaphore::new(limits.concurrency), idle: Mutex::default() }
+    }
+
+    /// Runs a statement. Whoever stops waiting ends it.
+    ///
+    /// # Errors
+    /// See [`SqlError`].
+    pub async fn run(&self, question: &Question) -> Result<Rows, SqlError> {
+        if question.sql.len() > LONGEST {
+            return Err(SqlError::Invalid(format!("the statement is longer than {LONGEST} bytes")));
+        }
+        let turn = timeout(self.limits.wait, self.turns.acquire()).await.map_err(|_| SqlError::Busy)?;
+        let _turn = turn.map_err(|closed| SqlError::Internal(closed.into()))?;
+        let mut worker = self.worker().map_err(SqlError::Internal)?;
+        // A worker that is not put back is killed when it is dropped.
+        match timeout(self.limits.time, worker.ask(question)).await {
+            Err(_) => Err(SqlError::TooLong(self.limits.time)),
+            Ok(Err(broken)) => Err(worker.ended(broken).await),
+            Ok(Ok(answer)) => {
+                if worker.asked < STATEMENTS {
+                    self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(worker);
+                }
+                answer
+            }
+        }
+    }
+
+    fn worker(&self) -> Result<Worker> {
+        let mut idle = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        while let Some(mut worker) = idle.pop() {
+            // It ends by itself after a while without a question.
+            if worker.process.try_wait()?.is_none() {
+                return Ok(worker);
+            }
+        }
+        drop(idle);
+        self.start()
+    }
+
+    fn start(&self) -> Result<Worker> {
+        let mut process = Command::new(&self.program)
+            .arg0("streamlinehub")
+            .arg(worker::COMMAND)
+            .args(["--lake", self.lake.as_str()])
+            .args(["--memory-bytes", &self.limits.memory_bytes.to_string()])
+            .args(["--answer-bytes", &self.limits.answer_bytes.to_string()])
+            .env_clear()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            // Ctrl-C reaches the whole process group; workers end with us.
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("{} cannot be started to answer SQL", self.program.display()))?;
+        let (stdin, stdout) = process.stdin.take().zip(process.stdout.take()).context("a worker without pipes")?;
+        let codec = || frames(self.limits.answer_bytes);
+        let (questions, answers) = (FramedWrite::new(stdin, codec()), FramedRead::new(stdout, codec()));
+        Ok(Worker { process, questions, answers, asked: 0 })
+    }
+}
+
+impl Worker {
+    /// The answer to a question; an error where the worker is of no more use.
+    async fn ask(&mut self, question: &Question) -> Result<Result<Rows, SqlError>> {
+        self.asked += 1;
+        self.questions.send(Bytes::from(serde_json::to_vec(question)?)).await?;
+        let outcome: Result<(), Refusal> = serde_json::from_slice(&self.frame().await?)?;
+        match outcome {
+            Ok(()) => Ok(Ok(from_ipc(&self.frame().await?)?)),
+            Err(refusal) => Ok(Err(refusal.into())),
+        }
+    }
+
+    async fn frame(&mut self) -> Result<bytes::BytesMut> {
+        Ok(self.answers.next().await.ok_or_else(|| anyhow!("no more answers come"))??)
+    }
+
+    /// Why it ended: aborted is what a process is that asks for more memory or stack than there is.
+    async fn ended(mut self, broken: anyhow::Error) -> SqlError {
+        use std::os::unix::process::ExitStatusExt as _;
+        let patience = std::time::Duration::from_secs(2);
+        match timeout(patience, self.process.wait()).await {
+            Ok(Ok(status)) if status.signal().is_some() => SqlError::TooLarge,
+            Ok(Ok(status)) => SqlError::Internal(broken.context(format!("a worker for SQL ended: {status}"))),
+            _ => SqlError::Internal(broken.context("a worker for SQL does not answer")),
+        }
+    }
+}
