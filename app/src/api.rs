@@ -20,13 +20,12 @@ use model::{
     pipeline::PipelineView,
     range::Range,
 };
+pub use saved::*;
 
 #[cfg(feature = "ssr")]
 use model::access::Permission;
 
 use crate::problem::Problem;
-
-pub use saved::*;
 
 #[cfg(feature = "ssr")]
 fn dashboard(needed: Permission) -> Result<std::sync::Arc<dyn crate::ports::Dashboard>, Problem> {

@@ -37,6 +37,8 @@ use crate::{
     pages::{
         account::{invitation::InvitationPage, login::LoginPage, login_code::LoginCodePage, setup::SetupPage},
         admin::{audit::AuditPage, roles::RolesPage, sessions::SessionsPage, users::UsersPage},
+        dashboard::DashboardPage,
+        dashboards::DashboardsPage,
         docs::DocsPage,
         event::EventPage,
         keys::KeysPage,
@@ -45,6 +47,7 @@ use crate::{
         pipeline::PipelinePage,
         profile::ProfilePage,
         rows::RowsPage,
+        saved::SavedPage,
         sql::SqlPage,
         table::TablePage,
         tables::TablesPage,
@@ -85,6 +88,9 @@ pub fn App() -> impl IntoView {
                 // Every page is complete in the HTML, so that it can be read with JavaScript off.
                 <ParentRoute path=path!("") view=SignedInPages ssr=SsrMode::Async>
                     <Route path=path!("/") view=OverviewPage ssr=SsrMode::Async />
+                    <Route path=path!("/dashboards") view=DashboardsPage ssr=SsrMode::Async />
+                    <Route path=path!("/dashboards/:id") view=DashboardPage ssr=SsrMode::Async />
+                    <Route path=path!("/saved") view=SavedPage ssr=SsrMode::Async />
                     <Route path=path!("/pipeline") view=PipelinePage ssr=SsrMode::Async />
                     <Route path=path!("/tables") view=TablesPage ssr=SsrMode::Async />
                     <Route path=path!("/tables/:layer/:name") view=TablePage ssr=SsrMode::Async />

@@ -6,6 +6,8 @@ use leptos::prelude::*;
 pub enum Shape {
     Logo,
     Overview,
+    Dashboard,
+    Saved,
     Pipeline,
     Table,
     Terminal,
@@ -20,6 +22,8 @@ pub enum Shape {
     Log,
     Key,
     Done,
+    Up,
+    Down,
 }
 
 /// Decoration only: the text beside it says what it means.
@@ -28,6 +32,8 @@ pub fn Icon(shape: Shape) -> impl IntoView {
     let path = match shape {
         Shape::Logo => "M3 7c4 0 5 3 9 3s5-3 9-3M3 12c4 0 5 3 9 3s5-3 9-3M3 17c4 0 5 3 9 3s5-3 9-3",
         Shape::Overview => "M4 20V11M10 20V4M16 20v-7M21 20H3",
+        Shape::Dashboard => "M4 4h7v9H4zM15 4h5v5h-5zM15 13h5v7h-5zM4 17h7v3H4z",
+        Shape::Saved => "M6 4h12v17l-6-4.5L6 21z",
         Shape::Pipeline => "M5 6h.01M5 6a2 2 0 1 0 0-.01M19 18a2 2 0 1 0 0-.01M7 6h7a4 4 0 0 1 0 8H9a2 2 0 0 0 0 4h8",
         Shape::Table => "M3 5h18v14H3zM3 10h18M3 14.5h18M9 10v9",
         Shape::Terminal => "M3 5h18v14H3zM7 10l3 2.5L7 15M13 15h4",
@@ -43,6 +49,8 @@ pub fn Icon(shape: Shape) -> impl IntoView {
         Shape::Device => "M3 5h18v11H3zM9 20h6M12 16v4",
         Shape::Log => "M6 3h9l4 4v14H6zM9 11h7M9 15h7M9 7h3",
         Shape::Key => "M8 15a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM12 11h9v4M17 11v3",
+        Shape::Up => "M12 20V5M5 12l7-7 7 7",
+        Shape::Down => "M12 4v15M5 12l7 7 7-7",
         Shape::Done => "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM8 12l3 3 5-6",
     };
     view! {

@@ -18,8 +18,10 @@ struct Place {
     needs: Permission,
 }
 
-const PAGES: [Place; 5] = [
+const PAGES: [Place; 7] = [
     Place { href: "/", label: "Overview", shape: Shape::Overview, needs: Permission::MetricsRead },
+    Place { href: "/dashboards", label: "Dashboards", shape: Shape::Dashboard, needs: Permission::MetricsRead },
+    Place { href: "/saved", label: "Saved", shape: Shape::Saved, needs: Permission::MetricsRead },
     Place { href: "/pipeline", label: "Pipeline", shape: Shape::Pipeline, needs: Permission::PipelineRead },
     Place { href: "/tables", label: "Tables", shape: Shape::Table, needs: Permission::PipelineRead },
     Place { href: "/sql", label: "SQL", shape: Shape::Terminal, needs: Permission::SqlRun },

@@ -2,6 +2,8 @@
 
 pub mod account;
 pub mod admin;
+pub mod dashboard;
+pub mod dashboards;
 pub mod docs;
 pub mod event;
 pub mod keys;
@@ -10,6 +12,7 @@ pub mod overview;
 pub mod pipeline;
 pub mod profile;
 pub mod rows;
+pub mod saved;
 pub mod sql;
 pub mod table;
 pub mod tables;

@@ -17,6 +17,7 @@ use crate::{
         revenue::RevenueChart,
     },
     components::{
+        dashboard_list::DashboardRow,
         icon::Shape,
         kpi::KpiCard,
         live_strip::LiveStrip,
@@ -62,6 +63,7 @@ pub fn OverviewPage() -> impl IntoView {
             <h1 class="page-title">"Overview"</h1>
             <RangePicker range />
         </div>
+        <DashboardRow />
         <ReplayBanner />
         <LiveStrip />
         <Transition fallback=|| view! { <Skeleton cards=8 panels=4 /> }>

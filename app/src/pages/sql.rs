@@ -8,7 +8,10 @@ use leptos_router::{
     NavigateOptions,
     hooks::{use_navigate, use_query_map},
 };
-use model::lake::{PastStatement, SqlAnswer, SqlOutcome, SqlTable};
+use model::{
+    lake::{PastStatement, SqlAnswer, SqlOutcome, SqlTable},
+    saved::SavedKind,
+};
 
 use crate::{
     api,
@@ -18,6 +21,7 @@ use crate::{
         grid::GridTable,
         icon::{Icon, Shape},
         notice::ProblemNotice,
+        save_form::SaveForm,
     },
     format,
     problem::Problem,
@@ -102,10 +106,14 @@ pub fn SqlPage() -> impl IntoView {
         run.set(Run::Cancelled);
     };
     let is_running = Memo::new(move |_| run.get() == Run::Running);
+    let back = Signal::derive(move || format!("/sql?q={}", format::percent_encoded(&text.read())));
     let known = Signal::derive(move || tables.get().and_then(Result::ok).unwrap_or_default());
     view! {
         <Title text="SQL" />
-        <h1 class="page-title">"SQL"</h1>
+        <div class="page-head">
+            <h1 class="page-title">"SQL"</h1>
+            <SaveForm kind=SavedKind::Query text back />
+        </div>
         <section class="panel" aria-label="Statement">
             <form class="sql-form" method="get" action="/sql" on:submit=submit>
                 <Transition>
