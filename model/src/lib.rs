@@ -8,6 +8,7 @@
 //! * [`metric`]: the metric catalogue: every number the product shows, defined once
 //! * [`query`]: questions to the catalogue and their answers
 //! * [`range`]: the time range of a view, as it stands in its URL
+//! * [`explore`]: a view of the Explore page, as it stands in its URL
 //! * [`access`]: permissions, roles, and what the pages show of users and the audit log
 //! * [`overview`], [`pipeline`], [`live`], [`health`]: what the pages and the API answer
 //! * [`api_docs`]: what the page about the API shows
@@ -15,6 +16,7 @@
 pub mod access;
 pub mod api_docs;
 pub mod event;
+pub mod explore;
 pub mod health;
 pub mod live;
 pub mod metric;
