@@ -4,12 +4,13 @@ use leptos::{
     prelude::*,
     server_fn::{
         BoxedStream, Websocket,
-        codec::{GetUrl, JsonEncoding},
+        codec::{GetUrl, Json, JsonEncoding},
     },
 };
 use model::{
     access::{ApiKeySummary, AuditFilter, AuditPage, Flash, Me, Role, SecondFactor, SessionSummary, UsersView},
     api_docs::ApiDocs,
+    explore::{ExploreAnswer, ExploreView},
     health::Health,
     live::Live,
     overview::Overview,
@@ -37,6 +38,15 @@ fn people() -> Result<std::sync::Arc<dyn crate::ports::People>, Problem> {
 #[server(prefix = "/api/ui", endpoint = "overview", input = GetUrl)]
 pub async fn get_overview(range: Range) -> Result<Overview, Problem> {
     Ok(dashboard(Permission::MetricsRead)?.overview(range).await?)
+}
+
+/// The numbers of a view.
+#[server(prefix = "/api/ui", endpoint = "explore", input = Json)]
+pub async fn get_explore(view: ExploreView) -> Result<ExploreAnswer, Problem> {
+    people()?.require(Permission::MetricsRead)?;
+    let explorer: Option<std::sync::Arc<dyn crate::ports::Explorer>> = use_context();
+    let explorer = explorer.ok_or_else(|| Problem::Failed("The server was started without its explorer.".to_owned()))?;
+    Ok(explorer.explore(view).await?)
 }
 
 /// The tables of the lake and the dead letters.

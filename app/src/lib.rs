@@ -38,6 +38,7 @@ use crate::{
         account::{invitation::InvitationPage, login::LoginPage, login_code::LoginCodePage, setup::SetupPage},
         admin::{audit::AuditPage, roles::RolesPage, sessions::SessionsPage, users::UsersPage},
         docs::DocsPage,
+        explore::ExplorePage,
         keys::KeysPage,
         not_found::NotFound,
         overview::OverviewPage,
@@ -80,6 +81,7 @@ pub fn App() -> impl IntoView {
                 // Every page is complete in the HTML, so that it can be read with JavaScript off.
                 <ParentRoute path=path!("") view=SignedInPages ssr=SsrMode::Async>
                     <Route path=path!("/") view=OverviewPage ssr=SsrMode::Async />
+                    <Route path=path!("/explore") view=ExplorePage ssr=SsrMode::Async />
                     <Route path=path!("/pipeline") view=PipelinePage ssr=SsrMode::Async />
                     <Route path=path!("/docs") view=DocsPage ssr=SsrMode::Async />
                     <Route path=path!("/profile") view=ProfilePage ssr=SsrMode::Async />

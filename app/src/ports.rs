@@ -7,6 +7,7 @@ use model::{
         ApiKeySummary, AuditFilter, AuditPage, Flash, Me, Permission, Role, SecondFactor, SessionSummary, UsersView,
     },
     api_docs::ApiDocs,
+    explore::{ExploreAnswer, ExploreView},
     health::Health,
     live::Live,
     overview::Overview,
@@ -37,6 +38,12 @@ pub trait Dashboard: Send + Sync {
     fn api_docs(&self) -> ApiDocs;
     /// The newest live metrics at once, then each change, about once a second. A slow reader skips to the newest.
     fn live(&self) -> BoxStream<'static, Live>;
+}
+
+/// What people look up for themselves.
+#[async_trait]
+pub trait Explorer: Send + Sync {
+    async fn explore(&self, view: ExploreView) -> Result<ExploreAnswer, Unavailable>;
 }
 
 /// What the pages know of people, for the person who asks. What is changed goes through plain forms, which the server takes

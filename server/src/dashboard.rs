@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, OnceLock};
 
-use app::ports::{Dashboard, Unavailable};
+use app::ports::{Dashboard, Explorer, Unavailable};
 use async_trait::async_trait;
 use chrono::Utc;
 use futures::stream::BoxStream;
 use model::{
     api_docs::ApiDocs,
+    explore::{ExploreAnswer, ExploreView},
     health::{Health, Replay},
     live::Live,
     overview::Overview,
@@ -19,6 +20,7 @@ use tokio::sync::watch;
 use crate::{
     api_docs,
     dashboard_socket::Channels,
+    explore,
     health::HealthMonitor,
     live::LiveFeed,
     overview,
@@ -60,7 +62,7 @@ fn starting(what: &str) -> Unavailable {
     Unavailable::Starting(format!("{what} will be here in a moment: the server is starting."))
 }
 
-fn unanswered(error: QueryError) -> Unavailable {
+pub(crate) fn unanswered(error: QueryError) -> Unavailable {
     match error {
         QueryError::Internal(error) => internal("a question to the warehouse failed", &error),
         for_people => Unavailable::Failed(format!("This view cannot be computed: {for_people}.")),
@@ -95,5 +97,13 @@ impl Dashboard for Parts {
 
     fn live(&self) -> BoxStream<'static, Live> {
         self.live.stream()
+    }
+}
+
+#[async_trait]
+impl Explorer for Parts {
+    async fn explore(&self, view: ExploreView) -> Result<ExploreAnswer, Unavailable> {
+        let warehouse = self.warehouse.get().ok_or_else(|| starting("The numbers"))?;
+        explore::explore(warehouse, &view, Utc::now()).await
     }
 }

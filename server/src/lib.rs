@@ -5,7 +5,7 @@
 //!   belong to it
 //! * [`analytics`], [`health_api`], [`prometheus`], [`dashboard_socket`]: for programs; [`openapi`] describes all of it
 //! * [`access`]: who gets in, and what they may do
-//! * [`dashboard`]: answers the pages, with [`overview`], [`pipeline_view`], [`live`] and [`health`]
+//! * [`dashboard`]: answers the pages, with [`overview`], [`explore`], [`pipeline_view`], [`live`] and [`health`]
 //! * [`warehouse`]: the Gold tables in memory; [`delta`] reads the tables from the lake; [`zone`]: days of local time
 //! * [`probes`]: how the parts are looked at for [`health`]
 //! * [`store`]: what is kept in PostgreSQL
@@ -18,6 +18,7 @@ pub mod dashboard;
 pub mod dashboard_socket;
 pub mod delta;
 pub mod etag;
+pub mod explore;
 pub mod health;
 pub mod health_api;
 pub mod live;

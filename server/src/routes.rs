@@ -7,7 +7,7 @@ use std::{
 
 use app::{
     App,
-    ports::{Dashboard, People},
+    ports::{Dashboard, Explorer, People},
     shell,
 };
 use axum::{
@@ -40,7 +40,7 @@ use crate::{
     },
     analytics,
     dashboard::Parts,
-    dashboard_socket, health_api, openapi,
+    dashboard_socket, explore, health_api, openapi,
     problem::Problem,
     prometheus,
     request_id::{self, RequestId},
@@ -106,7 +106,7 @@ pub fn router(state: WebState) -> Router {
     let secure = state.gate.cookies.secure;
     let requests = Arc::clone(&state.parts.requests);
     let gate = Arc::clone(&state.gate);
-    let routes = forms::forms().into_iter().chain(api());
+    let routes = forms::forms().into_iter().chain(explore::routes()).chain(api());
     let router = routes.fold(Router::new(), |router, (path, handler)| router.route(path, handler));
     let router = router
         .leptos_routes_with_context(&state, PAGES.clone(), page_context(&state), move || shell(options.clone()))
@@ -133,8 +133,10 @@ pub fn router(state: WebState) -> Router {
 /// What pages and server functions find in their context.
 fn page_context(state: &WebState) -> impl Fn() + Clone + Send + Sync + 'static {
     let (dashboard, gate) = (Arc::clone(&state.dashboard), Arc::clone(&state.gate));
+    let explorer: Arc<dyn Explorer> = Arc::clone(&state.parts) as _;
     move || {
         provide_context(Arc::clone(&dashboard));
+        provide_context(Arc::clone(&explorer));
         provide_context(Arc::new(Visit::of_request(&gate)) as Arc<dyn People>);
         security::protect_page();
     }

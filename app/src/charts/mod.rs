@@ -1,6 +1,7 @@
 //! Charts: options built in Rust, drawn by Apache ECharts once the page is alive, and readable without it.
 
 mod bridge;
+pub mod explore;
 pub mod plot;
 pub mod ranking;
 pub mod revenue;

@@ -6,6 +6,7 @@ use leptos::prelude::*;
 pub enum Shape {
     Logo,
     Overview,
+    Explore,
     Pipeline,
     Menu,
     Info,
@@ -26,6 +27,7 @@ pub fn Icon(shape: Shape) -> impl IntoView {
     let path = match shape {
         Shape::Logo => "M3 7c4 0 5 3 9 3s5-3 9-3M3 12c4 0 5 3 9 3s5-3 9-3M3 17c4 0 5 3 9 3s5-3 9-3",
         Shape::Overview => "M4 20V11M10 20V4M16 20v-7M21 20H3",
+        Shape::Explore => "M10.5 18a7.5 7.5 0 1 0 0-15 7.5 7.5 0 0 0 0 15zM16 16l5 5",
         Shape::Pipeline => "M5 6h.01M5 6a2 2 0 1 0 0-.01M19 18a2 2 0 1 0 0-.01M7 6h7a4 4 0 0 1 0 8H9a2 2 0 0 0 0 4h8",
         Shape::Menu => "M4 7h16M4 12h16M4 17h16",
         Shape::Info => "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM12 11v5M12 8h.01",

@@ -8,6 +8,7 @@ pub mod bars;
 pub mod connection;
 pub mod copy;
 pub mod dead_letters;
+pub mod explore_form;
 pub mod flash;
 pub mod flow;
 pub mod health;

@@ -18,8 +18,9 @@ struct Place {
     needs: Permission,
 }
 
-const PAGES: [Place; 3] = [
+const PAGES: [Place; 4] = [
     Place { href: "/", label: "Overview", shape: Shape::Overview, needs: Permission::MetricsRead },
+    Place { href: "/explore", label: "Explore", shape: Shape::Explore, needs: Permission::MetricsRead },
     Place { href: "/pipeline", label: "Pipeline", shape: Shape::Pipeline, needs: Permission::PipelineRead },
     Place { href: "/keys", label: "API keys", shape: Shape::Key, needs: Permission::KeysManage },
 ];

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod admin;
 pub mod docs;
+pub mod explore;
 pub mod keys;
 pub mod not_found;
 pub mod overview;

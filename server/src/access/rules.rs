@@ -20,6 +20,8 @@ use Rule::{Needs, Open, SignedIn};
 pub const RULES: &[(&str, Rule)] = &[
     // Pages.
     ("/", Needs(MetricsRead)),
+    ("/explore", Needs(MetricsRead)),
+    ("/explore.csv", Needs(MetricsRead)),
     ("/pipeline", Needs(PipelineRead)),
     ("/profile", SignedIn),
     ("/docs", SignedIn),
@@ -59,6 +61,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("/admin/roles/delete", Needs(RolesManage)),
     // Functions of the pages, and their socket.
     ("/api/ui/overview", Needs(MetricsRead)),
+    ("/api/ui/explore", Needs(MetricsRead)),
     ("/api/ui/pipeline", Needs(PipelineRead)),
     ("/api/ui/health", Needs(PipelineRead)),
     ("/api/ui/live-now", Needs(MetricsRead)),
