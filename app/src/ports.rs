@@ -7,9 +7,10 @@ use model::{
         ApiKeySummary, AuditFilter, AuditPage, Flash, Me, Permission, Role, SecondFactor, SessionSummary, UsersView,
     },
     api_docs::ApiDocs,
-    explore::{ExploreAnswer, ExploreView},
+    explore::{ExploreAnswer, ExploreView, KnownValue},
     health::Health,
     live::Live,
+    metric::Dimension,
     overview::Overview,
     pipeline::PipelineView,
     range::Range,
@@ -44,6 +45,8 @@ pub trait Dashboard: Send + Sync {
 #[async_trait]
 pub trait Explorer: Send + Sync {
     async fn explore(&self, view: ExploreView) -> Result<ExploreAnswer, Unavailable>;
+    /// The greatest values of a dimension over a range, the greatest first.
+    async fn known_values(&self, dimension: Dimension, range: Range) -> Result<Vec<KnownValue>, Unavailable>;
 }
 
 /// What the pages know of people, for the person who asks. What is changed goes through plain forms, which the server takes

@@ -8,9 +8,10 @@ use chrono::Utc;
 use futures::stream::BoxStream;
 use model::{
     api_docs::ApiDocs,
-    explore::{ExploreAnswer, ExploreView},
+    explore::{ExploreAnswer, ExploreView, KnownValue},
     health::{Health, Replay},
     live::Live,
+    metric::Dimension,
     overview::Overview,
     pipeline::PipelineView,
     range::Range,
@@ -105,5 +106,10 @@ impl Explorer for Parts {
     async fn explore(&self, view: ExploreView) -> Result<ExploreAnswer, Unavailable> {
         let warehouse = self.warehouse.get().ok_or_else(|| starting("The numbers"))?;
         explore::explore(warehouse, &view, Utc::now()).await
+    }
+
+    async fn known_values(&self, dimension: Dimension, range: Range) -> Result<Vec<KnownValue>, Unavailable> {
+        let warehouse = self.warehouse.get().ok_or_else(|| starting("The values"))?;
+        explore::known_values(warehouse, dimension, range.interval(Utc::now())).await.map_err(unanswered)
     }
 }

@@ -19,6 +19,7 @@ pub mod dashboard_socket;
 pub mod delta;
 pub mod etag;
 pub mod explore;
+pub mod explore_csv;
 pub mod health;
 pub mod health_api;
 pub mod live;

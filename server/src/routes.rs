@@ -40,7 +40,7 @@ use crate::{
     },
     analytics,
     dashboard::Parts,
-    dashboard_socket, explore, health_api, openapi,
+    dashboard_socket, explore_csv, health_api, openapi,
     problem::Problem,
     prometheus,
     request_id::{self, RequestId},
@@ -106,7 +106,7 @@ pub fn router(state: WebState) -> Router {
     let secure = state.gate.cookies.secure;
     let requests = Arc::clone(&state.parts.requests);
     let gate = Arc::clone(&state.gate);
-    let routes = forms::forms().into_iter().chain(explore::routes()).chain(api());
+    let routes = forms::forms().into_iter().chain(explore_csv::routes()).chain(api());
     let router = routes.fold(Router::new(), |router, (path, handler)| router.route(path, handler));
     let router = router
         .leptos_routes_with_context(&state, PAGES.clone(), page_context(&state), move || shell(options.clone()))

@@ -23,7 +23,7 @@ pub fn KpiCard(kpi: Kpi) -> impl IntoView {
             <p class="kpi-value" class:kpi-value-none=kpi.value.is_none()>
                 {written}
             </p>
-            <p class="kpi-change" data-direction=direction(change) title=before>
+            <p class="kpi-change" data-direction=format::direction(change) title=before>
                 {match change {
                     Some(change) => view! { <Change change /> }.into_any(),
                     None => "No earlier data".into_any(),
@@ -35,18 +35,9 @@ pub fn KpiCard(kpi: Kpi) -> impl IntoView {
     .into_any()
 }
 
-fn direction(change: Option<Decimal>) -> &'static str {
-    match change {
-        Some(change) if change.round_dp(1).is_zero() => "same",
-        Some(change) if change.is_sign_negative() => "down",
-        Some(_) => "up",
-        None => "none",
-    }
-}
-
 #[component]
 fn Change(change: Decimal) -> impl IntoView {
-    let (arrow, words) = match direction(Some(change)) {
+    let (arrow, words) = match format::direction(Some(change)) {
         "up" => ("▲", "more than in the period before"),
         "down" => ("▼", "less than in the period before"),
         _ => ("●", "as much as in the period before"),

@@ -62,6 +62,7 @@ pub const RULES: &[(&str, Rule)] = &[
     // Functions of the pages, and their socket.
     ("/api/ui/overview", Needs(MetricsRead)),
     ("/api/ui/explore", Needs(MetricsRead)),
+    ("/api/ui/explore-values", Needs(MetricsRead)),
     ("/api/ui/pipeline", Needs(PipelineRead)),
     ("/api/ui/health", Needs(PipelineRead)),
     ("/api/ui/live-now", Needs(MetricsRead)),
