@@ -1,14 +1,32 @@
 // Draws the options that the Rust side builds. An option is plain JSON, so what JSON cannot hold is named in it:
 //   "var(--token)"  a colour of the style sheet, looked up again when the page changes between light and dark
 //   "@name"         one of the formats below
+// Names are data and stay as they are. Beside the option stand `rows` (for each item the row of the table below that it is in,
+// whose link a click follows) and `caption` (what is written above a picture that is saved).
 // Nothing here evaluates text, and nothing writes text with style attributes: the content security policy allows neither.
 
-import { BarChart, LineChart } from "echarts/charts";
-import { AxisPointerComponent, GridComponent, TooltipComponent } from "echarts/components";
+import { BarChart, HeatmapChart, LineChart } from "echarts/charts";
+import {
+  AxisPointerComponent,
+  GridComponent,
+  LegendComponent,
+  TooltipComponent,
+  VisualMapContinuousComponent,
+} from "echarts/components";
 import { init, use } from "echarts/core";
 import { CanvasRenderer } from "echarts/renderers";
 
-use([AxisPointerComponent, BarChart, CanvasRenderer, GridComponent, LineChart, TooltipComponent]);
+use([
+  AxisPointerComponent,
+  BarChart,
+  CanvasRenderer,
+  GridComponent,
+  HeatmapChart,
+  LegendComponent,
+  LineChart,
+  TooltipComponent,
+  VisualMapContinuousComponent,
+]);
 
 const number = (options) => new Intl.NumberFormat("en-US", options);
 const money = number({ style: "currency", currency: "USD" });
@@ -25,7 +43,8 @@ const FORMATS = {
   "money-short": short,
   count: (value) => count.format(value),
   "count-short": (value) => countShort.format(value),
-  "label-money-short": (item) => short(item.value),
+  "label-money-short": (item) => (item.value == null ? "–" : short(item.value)),
+  "label-count-short": (item) => (item.value == null ? "–" : countShort.format(item.value)),
   shorten: (text) => (text.length > 20 ? `${text.slice(0, 19)}…` : text),
 };
 
@@ -66,22 +85,46 @@ const span = (className, text) => {
   return element;
 };
 
+const list = (part) => [part ?? []].flat();
+
+// What an item is about: a category, or for a field both of its categories.
+const titleOf = (option, item) => {
+  if (!Array.isArray(item.value)) return item.name;
+  const { xAxisIndex = 0, yAxisIndex = 0 } = option.series[item.seriesIndex];
+  const [across, down] = item.value;
+  return `${list(option.xAxis)[xAxisIndex].data[across]}, ${list(option.yAxis)[yAxisIndex].data[down]}`;
+};
+
 // The tooltip as elements with classes; the library's own would be text with style attributes.
 const tooltip = (option) => (items) => {
-  const shown = Array.isArray(items) ? items : [items];
+  const shown = list(items);
   const box = document.createElement("div");
-  box.append(span("chart-tooltip-title", shown[0]?.name ?? ""));
+  box.append(span("chart-tooltip-title", shown[0] ? titleOf(option, shown[0]) : ""));
+  const panels = list(option.yAxis);
+  const panelOf = (item) => panels[option.series[item.seriesIndex]?.yAxisIndex ?? 0]?.name;
+  let panel;
   for (const item of shown) {
+    // Several panels are told apart by their names, where the series do not have the same.
+    if (panels.length > 1 && panelOf(item) !== panel && panelOf(item) !== item.seriesName) {
+      panel = panelOf(item);
+      box.append(span("chart-tooltip-panel", panel));
+    }
     const format = option.series[item.seriesIndex]?.tooltip?.valueFormatter ?? String;
+    const value = Array.isArray(item.value) ? item.value[2] : item.value;
+    const isBefore = item.seriesId?.startsWith("before ") && item.seriesName !== "Period before";
     const row = document.createElement("div");
-    row.append(span("", item.seriesName), span("chart-tooltip-value", item.value == null ? "–" : format(item.value)));
+    const mark = span("chart-tooltip-mark", "");
+    mark.style.background = item.color;
+    mark.style.opacity = item.seriesId?.startsWith("before ") ? "0.5" : "1";
+    const name = span("chart-tooltip-name", isBefore ? `${item.seriesName}, before` : item.seriesName);
+    row.append(mark, name, span("chart-tooltip-value", value == null ? "–" : format(value)));
     box.append(row);
   }
   return box;
 };
 
 // Data are data: only what the option says outside of them is revived.
-const withoutData = (key, item) => (key === "data" ? undefined : item);
+const withoutData = (key, item) => (["data", "name", "rows", "caption"].includes(key) ? undefined : item);
 
 const build = (json, element) => {
   const { fontFamily } = getComputedStyle(element);
@@ -89,16 +132,28 @@ const build = (json, element) => {
   const plain = JSON.parse(json);
   const option = revive(JSON.parse(JSON.stringify(plain, withoutData)), colour);
   for (const part of ["series", "xAxis", "yAxis"]) {
-    const list = [plain[part] ?? []].flat();
-    [option[part] ?? []].flat().forEach((target, index) => {
-      if (list[index].data) target.data = list[index].data;
+    const plainly = list(plain[part]);
+    list(option[part]).forEach((target, index) => {
+      const { data, name } = plainly[index];
+      if (data) target.data = data;
+      if (name) target.name = name;
     });
   }
   const text = { color: colour("--text-muted"), fontFamily };
-  for (const axis of [option.xAxis, option.yAxis].flat().filter(Boolean)) {
+  for (const axis of [...list(option.xAxis), ...list(option.yAxis)]) {
     axis.axisLabel = { ...text, hideOverlap: true, ...axis.axisLabel };
     axis.nameTextStyle = { ...text, align: "right", ...axis.nameTextStyle };
     axis.axisLine ??= { lineStyle: { color: colour("--line") } };
+  }
+  for (const scale of list(option.visualMap)) scale.textStyle = text;
+  if (option.legend) {
+    Object.assign(option.legend, {
+      textStyle: text,
+      inactiveColor: colour("--line"),
+      pageTextStyle: text,
+      pageIconColor: colour("--text-muted"),
+      pageIconInactiveColor: colour("--line"),
+    });
   }
   option.textStyle = text;
   option.backgroundColor = "transparent";
@@ -116,11 +171,97 @@ const build = (json, element) => {
   return option;
 };
 
-/** Draws into the element; the answer updates or removes the chart. */
+const PICTURE_SCALE = 2;
+
+// A picture of the chart as it is, on its background and under its caption.
+const picture = async (chart, element, caption) => {
+  const { colour, close } = paletteOf(element.parentElement);
+  const [background, text, muted] = ["--surface", "--text", "--text-muted"].map(colour);
+  close();
+  const drawn = new Image();
+  drawn.src = chart.getDataURL({ type: "png", pixelRatio: PICTURE_SCALE, backgroundColor: background });
+  await drawn.decode();
+  const lines = caption.filter(Boolean);
+  const [margin, line] = [16 * PICTURE_SCALE, 20 * PICTURE_SCALE];
+  const canvas = document.createElement("canvas");
+  canvas.width = drawn.width + 2 * margin;
+  canvas.height = drawn.height + 2 * margin + (lines.length ? lines.length * line + margin : 0);
+  const pen = canvas.getContext("2d");
+  pen.fillStyle = background;
+  pen.fillRect(0, 0, canvas.width, canvas.height);
+  const { fontFamily } = getComputedStyle(element);
+  pen.textBaseline = "top";
+  lines.forEach((words, place) => {
+    pen.fillStyle = place === 0 ? text : muted;
+    pen.font = place === 0 ? `600 ${15 * PICTURE_SCALE}px ${fontFamily}` : `${12 * PICTURE_SCALE}px ${fontFamily}`;
+    pen.fillText(words, margin, margin + place * line, canvas.width - 2 * margin);
+  });
+  pen.drawImage(drawn, margin, canvas.height - margin - drawn.height);
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+};
+
+const save = (blob, name) => {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  // The download has begun by then.
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+};
+
+// The item of a series under or nearest to a point of a panel in which numbers go up, and the distance to it.
+const nearest = (chart, option, [x, y]) => {
+  let found;
+  option.series.forEach(({ type, xAxisIndex = 0, yAxisIndex = 0, data }, seriesIndex) => {
+    const finder = { xAxisIndex, yAxisIndex };
+    if (type === "heatmap" || list(option.xAxis)[xAxisIndex].type !== "category" || !chart.containPixel(finder, [x, y])) return;
+    const [dataIndex] = chart.convertFromPixel(finder, [x, y]);
+    if (data[dataIndex] == null) return;
+    const distance = Math.abs(chart.convertToPixel(finder, [dataIndex, data[dataIndex]])[1] - y);
+    if (!found || distance < found.distance) found = { seriesIndex, dataIndex, distance };
+  });
+  return found;
+};
+
+// A click on an item, or beside it in its column, follows the link of the row that it stands in.
+const followRows = (chart, element, current) => {
+  let touched;
+  const linkOf = (item) => {
+    const row = item && current().rows?.[item.seriesIndex]?.[item.dataIndex];
+    if (row == null) return undefined;
+    return element.closest("figure")?.querySelector(`tr[data-row="${row}"] a[data-drill]`) ?? undefined;
+  };
+  const follow = (item) => {
+    const link = linkOf(item);
+    if (!link) return;
+    // Where nothing hovers the first touch shows the numbers, and a second one on the same item follows.
+    if (matchMedia("(hover: none)").matches && touched !== link) {
+      touched = link;
+      return;
+    }
+    link.click();
+  };
+  chart.on("click", { componentType: "series" }, follow);
+  const pen = chart.getZr();
+  pen.on("click", ({ target, offsetX, offsetY }) => {
+    if (!target) follow(nearest(chart, current().option, [offsetX, offsetY]));
+  });
+  pen.on("mousemove", ({ target, offsetX, offsetY }) => {
+    if (!target) pen.setCursorStyle(linkOf(nearest(chart, current().option, [offsetX, offsetY])) ? "pointer" : "default");
+  });
+};
+
+/** Draws into the element; the answer updates, saves or removes the chart. */
 export const mount = (element, json) => {
   const chart = init(element);
-  const draw = () => chart.setOption(build(json, element), { notMerge: true, lazyUpdate: false });
+  let current;
+  const draw = () => {
+    const { rows, caption } = JSON.parse(json);
+    current = { option: build(json, element), rows, caption };
+    chart.setOption(current.option, { notMerge: true, lazyUpdate: false });
+  };
   draw();
+  followRows(chart, element, () => current);
   const observer = new ResizeObserver(() => chart.resize());
   observer.observe(element);
   const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -130,6 +271,7 @@ export const mount = (element, json) => {
       json = next;
       draw();
     },
+    download: async (name) => save(await picture(chart, element, current.caption ?? []), name),
     dispose: () => {
       observer.disconnect();
       dark.removeEventListener("change", draw);

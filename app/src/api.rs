@@ -14,8 +14,10 @@ use leptos::{
 use model::{
     access::{ApiKeySummary, AuditFilter, AuditPage, Flash, Me, Role, SecondFactor, SessionSummary, UsersView},
     api_docs::ApiDocs,
+    explore::{ExploreAnswer, ExploreView, KnownValue},
     health::Health,
     live::Live,
+    metric::Dimension,
     overview::Overview,
     pipeline::PipelineView,
     range::Range,
@@ -38,10 +40,30 @@ fn people() -> Result<std::sync::Arc<dyn crate::ports::People>, Problem> {
     use_context().ok_or_else(|| Problem::Failed("The server was started without its accounts.".to_owned()))
 }
 
+#[cfg(feature = "ssr")]
+fn explorer() -> Result<std::sync::Arc<dyn crate::ports::Explorer>, Problem> {
+    people()?.require(Permission::MetricsRead)?;
+    use_context().ok_or_else(|| Problem::Failed("The server was started without its explorer.".to_owned()))
+}
+
 /// The overview's numbers over a range.
 #[server(prefix = "/api/ui", endpoint = "overview", input = GetUrl)]
 pub async fn get_overview(range: Range) -> Result<Overview, Problem> {
     Ok(dashboard(Permission::MetricsRead)?.overview(range).await?)
+}
+
+/// The numbers of a view, which is said as in the URL of its page.
+#[server(prefix = "/api/ui", endpoint = "explore", input = GetUrl)]
+pub async fn get_explore(view: String) -> Result<ExploreAnswer, Problem> {
+    let explorer = explorer()?;
+    let view = ExploreView::parse(&view).map_err(Problem::Failed)?;
+    Ok(explorer.explore(view).await?)
+}
+
+/// The greatest values of a dimension over a range, to choose from.
+#[server(prefix = "/api/ui", endpoint = "explore-values", input = GetUrl)]
+pub async fn get_known_values(dimension: Dimension, range: Range) -> Result<Vec<KnownValue>, Problem> {
+    Ok(explorer()?.known_values(dimension, range).await?)
 }
 
 /// The tables of the lake and the dead letters.

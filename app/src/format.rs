@@ -47,6 +47,26 @@ pub fn percent(share: Decimal) -> String {
     format!("{}%", grouped(&format!("{:.1}", rounded(share.abs(), 1))))
 }
 
+/// `+12.3%`, `-0.4%`, `0.0%`.
+pub fn change(percent: Decimal) -> String {
+    let sign = match rounded(percent, 1) {
+        rounded if rounded.is_zero() => "",
+        rounded if rounded.is_sign_negative() => "-",
+        _ => "+",
+    };
+    format!("{sign}{}", self::percent(percent))
+}
+
+/// What a change in percent is called in attributes.
+pub fn direction(percent: Option<Decimal>) -> &'static str {
+    match percent {
+        Some(percent) if percent.round_dp(1).is_zero() => "same",
+        Some(percent) if percent.is_sign_negative() => "down",
+        Some(_) => "up",
+        None => "none",
+    }
+}
+
 /// `12.3 MB`, in powers of a thousand.
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
 pub fn bytes(bytes: u64) -> String {
@@ -186,6 +206,7 @@ mod tests {
         assert_eq!(rate(12.34), "12.3");
         assert_eq!(rate(1_234_567.0), "1,234,567");
         assert_eq!(percent(decimal("-1234.56")), "1,234.6%");
+        assert_eq!(["12.34", "-0.36", "-0.04"].map(|text| change(decimal(text))), ["+12.3%", "-0.4%", "0.0%"]);
     }
 
     #[test]

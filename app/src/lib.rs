@@ -41,6 +41,7 @@ use crate::{
         dashboards::DashboardsPage,
         docs::DocsPage,
         event::EventPage,
+        explore::ExplorePage,
         keys::KeysPage,
         not_found::NotFound,
         overview::OverviewPage,
@@ -91,6 +92,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/dashboards") view=DashboardsPage ssr=SsrMode::Async />
                     <Route path=path!("/dashboards/:id") view=DashboardPage ssr=SsrMode::Async />
                     <Route path=path!("/saved") view=SavedPage ssr=SsrMode::Async />
+                    <Route path=path!("/explore") view=ExplorePage ssr=SsrMode::Async />
                     <Route path=path!("/pipeline") view=PipelinePage ssr=SsrMode::Async />
                     <Route path=path!("/tables") view=TablesPage ssr=SsrMode::Async />
                     <Route path=path!("/tables/:layer/:name") view=TablePage ssr=SsrMode::Async />

@@ -7,9 +7,11 @@ use model::{
         ApiKeySummary, AuditFilter, AuditPage, Flash, Me, Permission, Role, SecondFactor, SessionSummary, UsersView,
     },
     api_docs::ApiDocs,
+    explore::{ExploreAnswer, ExploreView, KnownValue},
     health::Health,
     lake::{Behind, PastStatement, RawEvent, SqlOutcome, SqlTable, TableDetail, TableSummary},
     live::Live,
+    metric::Dimension,
     overview::Overview,
     pipeline::PipelineView,
     range::Range,
@@ -52,6 +54,14 @@ pub trait Dashboard: Send + Sync {
     fn api_docs(&self) -> ApiDocs;
     /// The newest live metrics at once, then each change, about once a second. A slow reader skips to the newest.
     fn live(&self) -> BoxStream<'static, Live>;
+}
+
+/// What people look up for themselves.
+#[async_trait]
+pub trait Explorer: Send + Sync {
+    async fn explore(&self, view: ExploreView) -> Result<ExploreAnswer, Unavailable>;
+    /// The greatest values of a dimension over a range, the greatest first.
+    async fn known_values(&self, dimension: Dimension, range: Range) -> Result<Vec<KnownValue>, Unavailable>;
 }
 
 /// What the pages know of people, for the person who asks. What is changed goes through plain forms, which the server takes

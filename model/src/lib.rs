@@ -8,6 +8,7 @@
 //! * [`metric`]: the metric catalogue: every number the product shows, defined once
 //! * [`query`]: questions to the catalogue and their answers
 //! * [`range`]: the time range of a view, as it stands in its URL
+//! * [`explore`]: a view of the Explore page, as it stands in its URL
 //! * [`access`]: permissions, roles, and what the pages show of users and the audit log
 //! * [`lake`]: the lake's tables, and what a statement over them answers
 //! * [`overview`], [`pipeline`], [`live`], [`health`]: what the pages and the API answer
@@ -17,6 +18,7 @@
 pub mod access;
 pub mod api_docs;
 pub mod event;
+pub mod explore;
 pub mod health;
 pub mod lake;
 pub mod live;

@@ -171,6 +171,11 @@ impl Metric {
         self.sources.iter().copied().find(known)
     }
 
+    /// Whether its parts add up to the whole: sums do, ratios and counts of different things do not.
+    pub fn adds_up(&self) -> bool {
+        self.sources.iter().all(|source| source.expression.starts_with("sum(") && !source.expression.contains('/'))
+    }
+
     /// Every dimension it can be split or filtered by.
     pub fn dimensions(&self) -> impl Iterator<Item = Dimension> {
         self.sources.iter().flat_map(|source| source.table.dimensions()).copied()
@@ -266,6 +271,12 @@ mod tests {
             }
         }
         assert_eq!(find("revenue").and_then(|metric| metric.source(Some(Dimension::Topic), &[])), None);
+    }
+
+    #[test]
+    fn sums_add_up() {
+        let others: Vec<_> = METRICS.iter().filter(|metric| !metric.adds_up()).map(|metric| metric.name).collect();
+        assert_eq!(others, ["average_order_value", "active_customers"]);
     }
 
     #[test]

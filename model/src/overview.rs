@@ -21,9 +21,14 @@ pub struct Kpi {
 impl Kpi {
     /// Change against the previous interval in percent; `None` where there is nothing to compare with.
     pub fn change_percent(&self) -> Option<Decimal> {
-        let (value, previous) = (self.value?, self.previous?);
-        if previous.is_zero() { None } else { Some((value - previous) / previous * Decimal::ONE_HUNDRED) }
+        change_percent(self.value, self.previous)
     }
+}
+
+/// What changed from one value to another in percent; `None` where there is nothing to compare with.
+pub fn change_percent(value: Option<Decimal>, previous: Option<Decimal>) -> Option<Decimal> {
+    let (value, previous) = (value?, previous?);
+    if previous.is_zero() { None } else { Some((value - previous) / previous * Decimal::ONE_HUNDRED) }
 }
 
 /// A point of the revenue chart.

@@ -5,15 +5,17 @@ use std::{
     time::Instant,
 };
 
-use app::ports::{Dashboard, Unavailable};
+use app::ports::{Dashboard, Explorer, Unavailable};
 use async_trait::async_trait;
 use chrono::Utc;
 use futures::stream::BoxStream;
 use model::{
     api_docs::ApiDocs,
+    explore::{ExploreAnswer, ExploreView, KnownValue},
     health::{Health, Replay},
     lake::{Behind, RawEvent, SqlAnswer, SqlOutcome, SqlTable, TableDetail, TableSummary},
     live::Live,
+    metric::Dimension,
     overview::Overview,
     pipeline::PipelineView,
     range::Range,
@@ -25,6 +27,7 @@ use crate::{
     analytics, api_docs,
     behind::{self, BehindError},
     dashboard_socket::Channels,
+    explore,
     health::HealthMonitor,
     lake::{self, Catalogue, Question, ShowError, SqlError, TableError, grid},
     live::LiveFeed,
@@ -79,7 +82,7 @@ fn starting(what: &str) -> Unavailable {
     Unavailable::Starting(format!("{what} will be here in a moment: the server is starting."))
 }
 
-fn unanswered(error: QueryError) -> Unavailable {
+pub(crate) fn unanswered(error: QueryError) -> Unavailable {
     match error {
         QueryError::Internal(error) => internal("a question to the warehouse failed", &error),
         for_people => Unavailable::Failed(format!("This view cannot be computed: {for_people}.")),
@@ -157,5 +160,18 @@ impl Dashboard for Parts {
 
     fn live(&self) -> BoxStream<'static, Live> {
         self.live.stream()
+    }
+}
+
+#[async_trait]
+impl Explorer for Parts {
+    async fn explore(&self, view: ExploreView) -> Result<ExploreAnswer, Unavailable> {
+        let warehouse = self.warehouse.get().ok_or_else(|| starting("The numbers"))?;
+        explore::explore(warehouse, &view, Utc::now()).await
+    }
+
+    async fn known_values(&self, dimension: Dimension, range: Range) -> Result<Vec<KnownValue>, Unavailable> {
+        let warehouse = self.warehouse.get().ok_or_else(|| starting("The values"))?;
+        explore::known_values(warehouse, dimension, range.interval(Utc::now())).await.map_err(unanswered)
     }
 }

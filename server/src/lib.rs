@@ -6,7 +6,7 @@
 //! * [`analytics`], [`health_api`], [`prometheus`], [`dashboard_socket`]: for programs; [`openapi`] describes all of it
 //! * [`access`]: who gets in, and what they may do
 //! * [`saved`]: views, queries and dashboards that people keep
-//! * [`dashboard`]: answers the pages, with [`overview`], [`pipeline_view`], [`live`] and [`health`]
+//! * [`dashboard`]: answers the pages, with [`overview`], [`explore`], [`pipeline_view`], [`live`] and [`health`]
 //! * [`warehouse`]: the Gold tables in memory; [`delta`] reads the tables from the lake; [`zone`]: days of local time
 //! * [`behind`]: the rows and events behind a number
 //! * [`numbers`]: the catalogue's numbers, now or as they stood
@@ -23,6 +23,8 @@ pub mod dashboard;
 pub mod dashboard_socket;
 pub mod delta;
 pub mod etag;
+pub mod explore;
+pub mod explore_csv;
 pub mod health;
 pub mod health_api;
 pub mod lake;

@@ -161,14 +161,18 @@ fn ranked(row: &Row, label: String, detail: Option<String>) -> Ranked {
     Ranked { label, detail, revenue: value(0), count: value(1) }
 }
 
-/// The product's name; where it has none, its type (or category) and brand.
 fn product_label(product: &Description) -> String {
+    product_name(product).unwrap_or_else(|| UNKNOWN.to_owned())
+}
+
+/// The product's name; where it has none, its type (or category) and brand.
+pub(crate) fn product_name(product: &Description) -> Option<String> {
     if let Some(name) = &product.name {
-        return name.to_string();
+        return Some(name.to_string());
     }
     let what = product.product_type.as_ref().or(product.category.as_ref());
     let parts: Vec<&str> = [what, product.brand.as_ref()].into_iter().flatten().map(AsRef::as_ref).collect();
-    if parts.is_empty() { UNKNOWN.to_owned() } else { parts.join(" · ") }
+    (!parts.is_empty()).then(|| parts.join(" · "))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{
 
 use app::{
     App,
-    ports::{Dashboard, People, Saved},
+    ports::{Dashboard, Explorer, People, Saved},
     shell,
 };
 use axum::{
@@ -40,7 +40,7 @@ use crate::{
     },
     analytics,
     dashboard::Parts,
-    dashboard_socket, health_api, lake, openapi,
+    dashboard_socket, explore_csv, health_api, lake, openapi,
     problem::Problem,
     prometheus,
     request_id::{self, RequestId},
@@ -114,7 +114,7 @@ pub fn router(state: WebState) -> Router {
     let secure = state.gate.cookies.secure;
     let requests = Arc::clone(&state.parts.requests);
     let gate = Arc::clone(&state.gate);
-    let routes = forms().into_iter().chain(api());
+    let routes = forms().into_iter().chain(explore_csv::routes()).chain(api());
     let router = routes.fold(Router::new(), |router, (path, handler)| router.route(path, handler));
     let router = router
         .leptos_routes_with_context(&state, PAGES.clone(), page_context(&state), move || shell(options.clone()))
@@ -141,8 +141,10 @@ pub fn router(state: WebState) -> Router {
 /// What pages and server functions find in their context.
 fn page_context(state: &WebState) -> impl Fn() + Clone + Send + Sync + 'static {
     let (dashboard, gate) = (Arc::clone(&state.dashboard), Arc::clone(&state.gate));
+    let explorer: Arc<dyn Explorer> = Arc::clone(&state.parts) as _;
     move || {
         provide_context(Arc::clone(&dashboard));
+        provide_context(Arc::clone(&explorer));
         let visit = Arc::new(Visit::of_request(&gate));
         provide_context(Arc::clone(&visit) as Arc<dyn People>);
         provide_context(visit as Arc<dyn Saved>);

@@ -27,6 +27,9 @@ extern "C" {
     fn update(this: &Handle, option: &str);
 
     #[wasm_bindgen(method)]
+    fn download(this: &Handle, name: &str);
+
+    #[wasm_bindgen(method)]
     fn dispose(this: &Handle);
 }
 
@@ -36,6 +39,11 @@ pub struct Drawn(Handle);
 impl Drawn {
     pub fn update(&self, option: &str) {
         self.0.update(option);
+    }
+
+    /// Hands the reader a picture of the chart as it is, as a file of this name.
+    pub fn download(&self, name: &str) {
+        self.0.download(name);
     }
 }
 

@@ -12,11 +12,20 @@ pub struct Plot {
 }
 
 impl Plot {
-    #[expect(clippy::cast_precision_loss, reason = "a chart has at most a few thousand points")]
     pub fn new(values: &[Option<f64>], width: f64, height: f64) -> Plot {
-        let known = || values.iter().copied().flatten().filter(|value| value.is_finite());
-        let top = known().fold(0.0, f64::max);
-        let bottom = known().fold(0.0, f64::min);
+        Plot::within(extent(values), values, width, height)
+    }
+
+    /// Several on one scale.
+    pub fn group(all: &[&[Option<f64>]], width: f64, height: f64) -> Vec<Plot> {
+        let extents = all.iter().map(|values| extent(values));
+        let common =
+            extents.fold((0.0, 0.0), |(low, high), (bottom, top)| (f64::min(low, bottom), f64::max(high, top)));
+        all.iter().map(|values| Plot::within(common, values, width, height)).collect()
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a chart has at most a few thousand points")]
+    fn within((bottom, top): (f64, f64), values: &[Option<f64>], width: f64, height: f64) -> Plot {
         let span = if top > bottom { top - bottom } else { 1.0 };
         // A margin, so that the stroke of the highest point is not cut off.
         let y = |value: f64| 2.0 + (top - value) / span * (height - 4.0);
@@ -64,9 +73,22 @@ impl Plot {
     }
 }
 
+/// The lowest and the highest value, zero included.
+fn extent(values: &[Option<f64>]) -> (f64, f64) {
+    let known = || values.iter().copied().flatten().filter(|value| value.is_finite());
+    (known().fold(0.0, f64::min), known().fold(0.0, f64::max))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_share_a_scale() {
+        let plots = Plot::group(&[&[Some(10.0)], &[Some(5.0)]], 10.0, 24.0);
+        let lines: Vec<_> = plots.iter().map(Plot::line).collect();
+        assert_eq!(lines, ["M0.0 2.0", "M0.0 12.0"]);
+    }
 
     #[test]
     fn a_missing_value_leaves_a_gap() {

@@ -31,7 +31,7 @@ pub fn KpiCard(
             <p class="kpi-value" class:kpi-value-none=kpi.value.is_none()>
                 {written}
             </p>
-            <p class="kpi-change" data-direction=direction(change) title=before>
+            <p class="kpi-change" data-direction=format::direction(change) title=before>
                 {match change {
                     Some(change) => view! { <Change change /> }.into_any(),
                     None => "No earlier data".into_any(),
@@ -54,18 +54,9 @@ fn RowsLink(href: String, label: String) -> impl IntoView {
     }
 }
 
-fn direction(change: Option<Decimal>) -> &'static str {
-    match change {
-        Some(change) if change.round_dp(1).is_zero() => "same",
-        Some(change) if change.is_sign_negative() => "down",
-        Some(_) => "up",
-        None => "none",
-    }
-}
-
 #[component]
 fn Change(change: Decimal) -> impl IntoView {
-    let (arrow, words) = match direction(Some(change)) {
+    let (arrow, words) = match format::direction(Some(change)) {
         "up" => ("▲", "more than in the period before"),
         "down" => ("▼", "less than in the period before"),
         _ => ("●", "as much as in the period before"),

@@ -18,8 +18,9 @@ struct Place {
     needs: Permission,
 }
 
-const PAGES: [Place; 7] = [
+const PAGES: [Place; 8] = [
     Place { href: "/", label: "Overview", shape: Shape::Overview, needs: Permission::MetricsRead },
+    Place { href: "/explore", label: "Explore", shape: Shape::Explore, needs: Permission::MetricsRead },
     Place { href: "/dashboards", label: "Dashboards", shape: Shape::Dashboard, needs: Permission::MetricsRead },
     Place { href: "/saved", label: "Saved", shape: Shape::Saved, needs: Permission::MetricsRead },
     Place { href: "/pipeline", label: "Pipeline", shape: Shape::Pipeline, needs: Permission::PipelineRead },

@@ -6,6 +6,7 @@ pub mod dashboard;
 pub mod dashboards;
 pub mod docs;
 pub mod event;
+pub mod explore;
 pub mod keys;
 pub mod not_found;
 pub mod overview;

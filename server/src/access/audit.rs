@@ -344,7 +344,7 @@ pub fn csv(entries: &[AuditEntry], with_header: bool) -> Result<Vec<u8>> {
     Ok(writer.into_inner()?)
 }
 
-fn harmless(text: &str) -> String {
+pub(crate) fn harmless(text: &str) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']) {
         format!("'{text}")
     } else {

@@ -20,6 +20,8 @@ use Rule::{Needs, Open, SignedIn};
 pub const RULES: &[(&str, Rule)] = &[
     // Pages.
     ("/", Needs(MetricsRead)),
+    ("/explore", Needs(MetricsRead)),
+    ("/explore.csv", Needs(MetricsRead)),
     ("/pipeline", Needs(PipelineRead)),
     ("/tables", Needs(PipelineRead)),
     ("/tables/{layer}/{name}", Needs(PipelineRead)),
@@ -81,6 +83,8 @@ pub const RULES: &[(&str, Rule)] = &[
     ("/admin/roles/delete", Needs(RolesManage)),
     // Functions of the pages, and their socket.
     ("/api/ui/overview", Needs(MetricsRead)),
+    ("/api/ui/explore", Needs(MetricsRead)),
+    ("/api/ui/explore-values", Needs(MetricsRead)),
     ("/api/ui/pipeline", Needs(PipelineRead)),
     ("/api/ui/health", Needs(PipelineRead)),
     ("/api/ui/tables", Needs(PipelineRead)),
