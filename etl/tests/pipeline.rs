@@ -138,6 +138,8 @@ async fn a_killed_redis_comes_back_and_loses_nothing() -> Result<()> {
     world.send_messages(&messages[..2_000]).await?;
     let client = redis::Client::open(world.services.redis_url.as_str())?;
     let mut redis = client.get_multiplexed_async_connection().await?;
+    // With all that it has on disk.
+    std::fs::remove_dir_all(world.settings.data_dir.join("redis"))?;
     // The server ends before it answers.
     let _ = redis::cmd("SHUTDOWN").arg("NOSAVE").query_async::<()>(&mut redis).await;
     world.send_messages(&messages[2_000..]).await?;

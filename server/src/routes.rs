@@ -87,6 +87,11 @@ pub fn forms() -> Vec<(&'static str, MethodRouter<WebState>)> {
     [access_forms::forms(), lake::rest::forms(), saved::forms::forms()].concat()
 }
 
+/// Files that pages offer, by their paths.
+pub fn downloads() -> Vec<(&'static str, MethodRouter<WebState>)> {
+    explore_csv::routes()
+}
+
 /// The routes for programs.
 pub fn api() -> Vec<(&'static str, MethodRouter<WebState>)> {
     [
@@ -114,7 +119,7 @@ pub fn router(state: WebState) -> Router {
     let secure = state.gate.cookies.secure;
     let requests = Arc::clone(&state.parts.requests);
     let gate = Arc::clone(&state.gate);
-    let routes = forms().into_iter().chain(explore_csv::routes()).chain(api());
+    let routes = forms().into_iter().chain(downloads()).chain(api());
     let router = routes.fold(Router::new(), |router, (path, handler)| router.route(path, handler));
     let router = router
         .leptos_routes_with_context(&state, PAGES.clone(), page_context(&state), move || shell(options.clone()))

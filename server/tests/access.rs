@@ -26,7 +26,7 @@ use server::{
     dashboard::Parts,
     openapi::openapi,
     probes,
-    routes::{PAGES, WebState, forms, leptos_options, router},
+    routes::{PAGES, WebState, downloads, forms, leptos_options, router},
     store::Store,
 };
 use sqlx::PgPool;
@@ -161,6 +161,9 @@ fn all_routes() -> BTreeSet<(String, String)> {
     }
     for (path, method) in leptos::server_fn::axum::server_fn_paths() {
         routes.insert((path.to_owned(), method.to_string()));
+    }
+    for (path, _) in downloads() {
+        routes.insert((path.to_owned(), "GET".to_owned()));
     }
     for (path, _) in forms() {
         routes.insert((path.to_owned(), "POST".to_owned()));

@@ -475,7 +475,7 @@ async fn a_socket_begins_with_a_snapshot_and_ends_with_the_rights() {
     say(&mut socket, r#"{"subscribe":["weather"]}"#).await;
     let error = frame(&mut socket).await.expect("a frame");
     assert_eq!(error["kind"], "error");
-    assert!(error["detail"].as_str().is_some_and(|detail| detail.contains("metrics, pipeline")), "{error}");
+    assert!(error["detail"].as_str().is_some_and(|detail| detail.contains("metrics, pipeline, alerts")), "{error}");
 
     let mut other = connect(address, "", &looking, None).await.expect("a socket");
     let ann = platform.access.find_user("ann@example.com").await.expect("an answer").expect("the user");

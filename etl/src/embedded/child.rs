@@ -1,7 +1,12 @@
 //! A child process that lives as long as we do: started again when it dies, stopped when we stop, and, on Linux, killed by
 //! the kernel when we are killed.
 
-use std::{path::PathBuf, process::Stdio, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use futures::future::BoxFuture;
@@ -21,6 +26,8 @@ pub(super) struct Program {
     pub(super) name: &'static str,
     pub(super) path: PathBuf,
     pub(super) arguments: Vec<String>,
+    /// A file that it reads, and what is in it. It is written at every start, since somebody may have removed it.
+    pub(super) configuration: Option<(PathBuf, String)>,
     /// User and group to run as, where we are root and the program refuses to be.
     pub(super) run_as: Option<(u32, u32)>,
     /// Where its messages go.
@@ -148,6 +155,11 @@ async fn spawn(program: Arc<Program>) -> Result<tokio::process::Child> {
 }
 
 fn spawn_here(program: &Program) -> Result<tokio::process::Child> {
+    if let Some((path, text)) = &program.configuration {
+        let folder = path.parent().context("a configuration is in a folder")?;
+        std::fs::create_dir_all(folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+        write_private(path, text)?;
+    }
     let log = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
@@ -189,6 +201,19 @@ fn die_with_parent(command: &mut Command, signal: Signal) {
 
 #[cfg(not(target_os = "linux"))]
 fn die_with_parent(_command: &mut Command, _signal: Signal) {}
+
+/// Writes a file that only we can read.
+pub(super) fn write_private(path: &Path, text: &str) -> Result<()> {
+    use std::{io::Write, os::unix::fs::OpenOptionsExt};
+    let _ = std::fs::remove_file(path);
+    let mut file = std::fs::OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("{} cannot be written", path.display()))?;
+    file.write_all(text.as_bytes()).with_context(|| format!("{} cannot be written", path.display()))
+}
 
 /// The program's path, looked for on PATH and then in the given folders.
 pub(super) fn find(program: &str, folders: &[PathBuf]) -> Option<PathBuf> {

@@ -19,9 +19,8 @@ use tracing::info;
 use uuid::Uuid;
 
 use super::{
-    child::{Child, Program, find},
+    child::{Child, Program, find, write_private},
     free_port,
-    redis::write_private,
 };
 
 const DATABASE: &str = "streamlinehub";
@@ -56,6 +55,7 @@ pub(super) async fn start(folder: &Path) -> Result<(String, Child)> {
         name: "postgres",
         path,
         arguments: arguments(&cluster, port),
+        configuration: None,
         run_as,
         log: folder.join("postgres.log"),
         // "Fast": open transactions are rolled back, and the data are left in order.

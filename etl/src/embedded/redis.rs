@@ -19,7 +19,6 @@ const MAX_MEMORY: &str = "512mb";
 pub(super) async fn start(folder: &Path) -> Result<(String, Child)> {
     let path = find("redis-server", &["/usr/sbin".into(), "/usr/local/bin".into(), "/opt/homebrew/bin".into()])
         .context("redis-server is not installed; install the package `redis-server`, or set REDIS_URL to a Redis of your own")?;
-    std::fs::create_dir_all(folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
     let port = free_port()?;
     // Other users of this machine can reach the port, but do not know the password.
     let password = Uuid::new_v4().simple().to_string();
@@ -27,13 +26,13 @@ pub(super) async fn start(folder: &Path) -> Result<(String, Child)> {
     let text = format!(
         "bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave \"\"\nappendonly no\nmaxmemory {MAX_MEMORY}\nmaxmemory-policy noeviction\nloglevel warning\n"
     );
-    write_private(&configuration, &text)?;
     let url = format!("redis://:{password}@127.0.0.1:{port}/0");
     let client = redis::Client::open(url.as_str())?;
     let child = Child::start(Program {
         name: "redis-server",
         path,
         arguments: vec![configuration.display().to_string()],
+        configuration: Some((configuration, text)),
         run_as: None,
         log: folder.join("redis.log"),
         stop_signal: Signal::SIGTERM,
@@ -53,17 +52,4 @@ pub(super) async fn start(folder: &Path) -> Result<(String, Child)> {
     })
     .await?;
     Ok((url, child))
-}
-
-/// Writes a file that only we can read.
-pub(super) fn write_private(path: &Path, text: &str) -> Result<()> {
-    use std::{io::Write, os::unix::fs::OpenOptionsExt};
-    let _ = std::fs::remove_file(path);
-    let mut file = std::fs::OpenOptions::new()
-        .create_new(true)
-        .write(true)
-        .mode(0o600)
-        .open(path)
-        .with_context(|| format!("{} cannot be written", path.display()))?;
-    file.write_all(text.as_bytes()).with_context(|| format!("{} cannot be written", path.display()))
 }

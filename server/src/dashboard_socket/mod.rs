@@ -5,6 +5,7 @@
 //! was away, goes on with the newest. Nothing is queued. A socket ends at once when its caller's rights do.
 
 mod channel;
+mod feeds;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -23,10 +24,10 @@ use axum::{
 use futures::{
     FutureExt as _,
     future::BoxFuture,
-    stream::{self, BoxStream, FuturesUnordered, StreamExt},
+    stream::{FuturesUnordered, StreamExt},
 };
 use http::StatusCode;
-use model::{access::Permission, pipeline::PipelineView};
+use model::access::Permission;
 use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -54,8 +55,6 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 const SILENCE: Duration = Duration::from_secs(60);
 /// Who does not take a frame within this time is cut off.
 const SEND_WITHIN: Duration = Duration::from_secs(20);
-/// How often the tables are looked at while somebody follows them.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What can be followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,22 +63,25 @@ enum Topic {
     Metrics,
     /// The tables of the lake and the dead letters.
     Pipeline,
+    /// What does not work.
+    Alerts,
 }
 
 impl Topic {
-    const ALL: [Topic; 2] = [Topic::Metrics, Topic::Pipeline];
+    const ALL: [Topic; 3] = [Topic::Metrics, Topic::Pipeline, Topic::Alerts];
 
     fn name(self) -> &'static str {
         match self {
             Topic::Metrics => "metrics",
             Topic::Pipeline => "pipeline",
+            Topic::Alerts => "alerts",
         }
     }
 
     fn needs(self) -> Permission {
         match self {
             Topic::Metrics => Permission::MetricsRead,
-            Topic::Pipeline => Permission::PipelineRead,
+            Topic::Pipeline | Topic::Alerts => Permission::PipelineRead,
         }
     }
 
@@ -139,28 +141,10 @@ impl Channels {
         let channel = &self.all[topic as usize];
         match topic {
             Topic::Metrics => channel.follow(|| parts.live.stream()),
-            Topic::Pipeline => channel.follow(|| tables(Arc::clone(parts))),
+            Topic::Pipeline => channel.follow(|| feeds::tables(Arc::clone(parts))),
+            Topic::Alerts => channel.follow(|| feeds::alerts(Arc::clone(parts))),
         }
     }
-}
-
-/// The tables, looked at again and again.
-fn tables(parts: Arc<Parts>) -> BoxStream<'static, PipelineView> {
-    let mut tick = interval(LOOK_EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let looks = stream::unfold((parts, tick), |(parts, mut tick)| async move {
-        loop {
-            tick.tick().await;
-            match parts.tables.get() {
-                None => {}
-                Some(tables) => match tables.view().await {
-                    Ok(view) => return Some((view, (parts, tick))),
-                    Err(error) => tracing::debug!("the tables cannot be followed: {error:#}"),
-                },
-            }
-        }
-    });
-    looks.boxed()
 }
 
 pub fn routes() -> Vec<(&'static str, MethodRouter<WebState>)> {
@@ -174,12 +158,13 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<WebState>)> {
 /// `update`s numbered one after the other. Every frame holds the whole content; who is too slow gets the newest, as a
 /// `snapshot`. After a lost connection send `{"resume":{"metrics":17}}` with the last sequence: the answer is a `snapshot` that
 /// says with `missed` how many updates came meanwhile, null if that is not known. What is not understood is answered with
-/// `{"kind":"error","detail"}`. The channel `pipeline` needs the permission `pipeline:read`. The socket ends at once when
+/// `{"kind":"error","detail"}`. The channels `pipeline` and `alerts` need
+/// the permission `pipeline:read`. The socket ends at once when
 /// rights end (close code 1008).
 #[utoipa::path(
     get, path = "/ws/dashboard", tag = "Analytics", operation_id = "dashboard_socket",
     params(("channels" = Option<String>, Query, description = "Channels to follow from the beginning, with commas between: \
-        `metrics`, `pipeline`.", example = "metrics")),
+        `metrics`, `pipeline`, `alerts`.", example = "metrics")),
     responses(
         (status = 101, description = "The socket is open."),
         (status = 426, description = "This is a WebSocket.", body = Problem, content_type = "application/problem+json"),
@@ -399,7 +384,7 @@ impl Visitor {
         let mut follower = self.parts.channels.follow(topic, &self.parts);
         follower.mark_changed();
         self.following.insert(topic, Following { follower, last: None });
-        if topic == Topic::Pipeline && !self.watches_pipeline {
+        if topic.needs() == Permission::PipelineRead && !self.watches_pipeline {
             self.watches_pipeline = true;
             self.watch(topic.needs());
         }
