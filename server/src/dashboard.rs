@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::{
     api_docs,
     dashboard_socket::Channels,
+    events::door::Door,
     health::HealthMonitor,
     live::LiveFeed,
     overview,
@@ -31,6 +32,8 @@ use crate::{
 pub struct Parts {
     pub warehouse: OnceLock<Arc<Warehouse>>,
     pub tables: OnceLock<PipelineTables>,
+    /// Where events come in over HTTP.
+    pub events: OnceLock<Arc<Door>>,
     pub live: Arc<LiveFeed>,
     pub health: Arc<HealthMonitor>,
     /// What this process was asked over HTTP.
@@ -47,6 +50,7 @@ impl Default for Parts {
         Parts {
             warehouse: OnceLock::new(),
             tables: OnceLock::new(),
+            events: OnceLock::new(),
             live: LiveFeed::new(replay.subscribe()),
             health: Arc::new(HealthMonitor::new(replay.subscribe())),
             requests: Arc::default(),

@@ -40,7 +40,7 @@ use crate::{
     },
     analytics,
     dashboard::Parts,
-    dashboard_socket, health_api, openapi,
+    dashboard_socket, events, health_api, openapi,
     problem::Problem,
     prometheus,
     request_id::{self, RequestId},
@@ -49,7 +49,7 @@ use crate::{
 
 /// A response that takes longer to begin is given up.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
-/// The largest body of a request, in bytes.
+/// The largest body of a request, in bytes; events have a limit of their own.
 const BODY_LIMIT: usize = 1 << 20;
 
 /// The pages. Found once, before any is rendered: finding them runs the app, and pages that are rendered meanwhile may wait
@@ -86,6 +86,7 @@ pub fn leptos_options(site_root: &str) -> LeptosOptions {
 pub fn api() -> Vec<(&'static str, MethodRouter<WebState>)> {
     [
         rest::routes(),
+        events::routes(),
         analytics::routes(),
         health_api::routes(),
         openapi::routes(),
