@@ -94,7 +94,8 @@ mod tests {
         assert_eq!(of(Topic::Analytics, &VIEW.replace("session_id", "other")), Ok(None));
         let missing = (Rejection::Fields, "missing field `transaction_id`".to_owned());
         assert_eq!(of(Topic::Transaction, VIEW), Err(missing));
-        let sale = VIEW.replace("\"session_id\":\"s-1\"", r#""transaction_id":"t-1","amount":1,"currency":"EUR","lines":[]"#);
+        let sale =
+            VIEW.replace("\"session_id\":\"s-1\"", r#""transaction_id":"t-1","amount":1,"currency":"EUR","lines":[]"#);
         assert_eq!(of(Topic::Transaction, &sale), Ok(Some("t-1".to_owned())));
         let sale = sale.replace("\"transaction_id\"", "\"customer_id\":\"c-1\",\"transaction_id\"");
         assert_eq!(of(Topic::Transaction, &sale), Ok(Some("c-1".to_owned())));

@@ -154,19 +154,23 @@ mod tests {
     #[test]
     fn events_keep_their_bytes() {
         assert_eq!(texts(" {\"a\" : 1.50}\n", Format::Json), [(0, "{\"a\" : 1.50}")]);
-        assert_eq!(texts("[ {\"a\":\t1} ,\n[2], \"\\u00e9\"]", Format::Json), [
-            (0, "{\"a\":\t1}"),
-            (1, "[2]"),
-            (2, "\"\\u00e9\"")
-        ]);
+        assert_eq!(
+            texts("[ {\"a\":\t1} ,\n[2], \"\\u00e9\"]", Format::Json),
+            [(0, "{\"a\":\t1}"), (1, "[2]"), (2, "\"\\u00e9\"")]
+        );
         assert_eq!(texts("{\"a\": 1}\r\n\n no JSON\n", Format::Lines), [(0, "{\"a\": 1}"), (2, " no JSON")]);
     }
 
     #[test]
     fn what_holds_no_events_is_refused_with_the_place() {
         let why = |body: &[u8], format| split(body, format).expect_err("refused");
-        for (body, format) in [("", Format::Json), (" \n", Format::Json), ("[]", Format::Json), ("\n\r\n", Format::Lines)] {
-            assert_eq!(why(body.as_bytes(), format), (StatusCode::BAD_REQUEST, "There are no events in the body.".into()));
+        for (body, format) in
+            [("", Format::Json), (" \n", Format::Json), ("[]", Format::Json), ("\n\r\n", Format::Lines)]
+        {
+            assert_eq!(
+                why(body.as_bytes(), format),
+                (StatusCode::BAD_REQUEST, "There are no events in the body.".into())
+            );
         }
         let (status, detail) = why(b"[{},\n {]}]", Format::Json);
         assert_eq!(status, StatusCode::BAD_REQUEST);

@@ -193,7 +193,10 @@ mod tests {
         assert_eq!((half.received, half.accepted, half.rejected, half.failed), (3, 1, 1, 1));
         let text = String::from_utf8(half.into_json().expect("plain data")).expect("text");
         assert!(text.contains(r#""index":0,"status":"accepted","partition":1,"offset":7"#), "{text}");
-        assert!(text.contains(r#""index":2,"status":"failed","reason":"Kafka did not acknowledge it: no broker""#), "{text}");
+        assert!(
+            text.contains(r#""index":2,"status":"failed","reason":"Kafka did not acknowledge it: no broker""#),
+            "{text}"
+        );
         assert!(text.contains(r#""title":"Service Unavailable""#), "{text}");
     }
 
