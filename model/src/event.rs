@@ -235,6 +235,7 @@ fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, 
 /// Why an event was not accepted, coarse enough to count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Rejection {
     /// The message has no content.
     Empty,
@@ -251,6 +252,15 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    pub const ALL: [Rejection; 6] = [
+        Rejection::Empty,
+        Rejection::TooLarge,
+        Rejection::NotUtf8,
+        Rejection::NotJson,
+        Rejection::Envelope,
+        Rejection::Fields,
+    ];
+
     /// The name that is stored and counted.
     pub fn name(self) -> &'static str {
         match self {
@@ -276,16 +286,7 @@ impl Rejection {
     }
 
     pub fn from_name(name: &str) -> Option<Rejection> {
-        [
-            Rejection::Empty,
-            Rejection::TooLarge,
-            Rejection::NotUtf8,
-            Rejection::NotJson,
-            Rejection::Envelope,
-            Rejection::Fields,
-        ]
-        .into_iter()
-        .find(|rejection| rejection.name() == name)
+        Rejection::ALL.into_iter().find(|rejection| rejection.name() == name)
     }
 }
 

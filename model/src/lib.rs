@@ -4,6 +4,7 @@
 //!
 //! * [`topic`]: the Kafka topics and the lake tables that belong to them
 //! * [`event`]: what an event looks like on the wire, and how strictly it is read
+//! * [`check`]: what a message has to pass before it counts as an event
 //! * [`money`]: decimal amounts, never floats
 //! * [`metric`]: the metric catalogue: every number the product shows, defined once
 //! * [`query`]: questions to the catalogue and their answers
@@ -17,6 +18,7 @@
 
 pub mod access;
 pub mod api_docs;
+pub mod check;
 pub mod event;
 pub mod explore;
 pub mod health;

@@ -57,8 +57,12 @@ fn call(path: &str, method: &str, operation: &Value) -> ApiCall {
 
 /// A command line with the parameters that must be there, as far as the document has examples of them.
 fn example(path: &str, method: &str, operation: &Value, has_body: bool) -> String {
-    let needed = list(&operation["parameters"]).filter(|parameter| parameter["required"].as_bool() == Some(true));
-    let query: Vec<String> = needed
+    let needed = || list(&operation["parameters"]).filter(|parameter| parameter["required"].as_bool() == Some(true));
+    let in_path = needed().filter(|parameter| parameter["in"] == "path");
+    let path = in_path.fold(path.to_owned(), |path, parameter| {
+        path.replace(&format!("{{{}}}", text(&parameter["name"])), &text(&parameter["example"]))
+    });
+    let query: Vec<String> = needed()
         .filter(|parameter| parameter["in"] == "query")
         .map(|parameter| format!("{}={}", text(&parameter["name"]), text(&parameter["example"])))
         .collect();
@@ -145,6 +149,11 @@ mod tests {
         assert_eq!(
             historical.example,
             "curl -H \"Authorization: Bearer $KEY\" \"$SERVER/api/v1/analytics/historical?metric=revenue,orders\""
+        );
+        let send = calls.iter().find(|call| call.path == "/api/v1/events/{topic}").expect("it is described");
+        assert_eq!(
+            send.example,
+            "curl -X POST -H \"Authorization: Bearer $KEY\" --json @body.json \"$SERVER/api/v1/events/analytics-events\""
         );
         let types: Vec<&str> = docs().types.iter().map(|one| one.name.as_str()).collect();
         assert!(types.contains(&"Historical") && types.contains(&"Problem"), "{types:?}");

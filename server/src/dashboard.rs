@@ -27,6 +27,7 @@ use crate::{
     analytics, api_docs,
     behind::{self, BehindError},
     dashboard_socket::Channels,
+    events::door::Door,
     explore,
     health::HealthMonitor,
     lake::{self, Catalogue, Question, ShowError, SqlError, TableError, grid},
@@ -46,6 +47,8 @@ pub struct Parts {
     pub tables: OnceLock<PipelineTables>,
     /// The lake's tables, and SQL over them.
     pub catalogue: OnceLock<Arc<Catalogue>>,
+    /// Where events come in over HTTP.
+    pub events: OnceLock<Arc<Door>>,
     pub live: Arc<LiveFeed>,
     pub health: Arc<HealthMonitor>,
     /// What this process was asked over HTTP.
@@ -63,6 +66,7 @@ impl Default for Parts {
             warehouse: OnceLock::new(),
             tables: OnceLock::new(),
             catalogue: OnceLock::new(),
+            events: OnceLock::new(),
             live: LiveFeed::new(replay.subscribe()),
             health: Arc::new(HealthMonitor::new(replay.subscribe())),
             requests: Arc::default(),

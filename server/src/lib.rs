@@ -3,6 +3,7 @@
 //! * [`startup`]: the wiring, and the order in which things come up and go down
 //! * [`routes`]: everything that HTTP offers; [`security`], [`problem`], [`plain`], [`request_id`], [`parameters`] and [`etag`]
 //!   belong to it
+//! * [`events`]: where events come in over HTTP
 //! * [`analytics`], [`health_api`], [`prometheus`], [`dashboard_socket`]: for programs; [`openapi`] describes all of it
 //! * [`access`]: who gets in, and what they may do
 //! * [`saved`]: views, queries and dashboards that people keep
@@ -23,6 +24,7 @@ pub mod dashboard;
 pub mod dashboard_socket;
 pub mod delta;
 pub mod etag;
+pub mod events;
 pub mod explore;
 pub mod explore_csv;
 pub mod health;

@@ -38,6 +38,7 @@ use crate::{
         license(name = "MIT", identifier = "MIT"),
     ),
     tags(
+        (name = "Events", description = "Send events into the pipeline."),
         (name = "Analytics", description = "The numbers: now, and over time."),
         (name = "Lake", description = "The tables themselves, and SQL over them."),
         (name = "Saved", description = "Views and SQL queries that people keep, and dashboards made of views. A person sees \
@@ -46,6 +47,7 @@ use crate::{
         (name = "Access", description = "Logins for programs that act for a person, and the audit log."),
     ),
     paths(
+        crate::events::receive,
         crate::analytics::metrics,
         crate::analytics::realtime,
         crate::analytics::historical,
@@ -114,6 +116,8 @@ fn refusal(status: u16) -> (String, RefOr<utoipa::openapi::Response>) {
         401 => ("Nobody is signed in, or no longer.", false),
         403 => ("The caller may not do this.", false),
         404 => ("There is no such thing, or it is not for the caller to see.", false),
+        408 => ("The body did not arrive in time.", false),
+        409 => ("The first request with the same `Idempotency-Key` is still under way.", true),
         413 => ("The body is too large.", false),
         415 => ("The body is of another type than `Content-Type` should say.", false),
         422 => ("The body is not what is expected; `detail` says where.", false),
@@ -174,6 +178,15 @@ pub struct ThingBodyRefusals;
 impl IntoResponses for ThingBodyRefusals {
     fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
         [400, 401, 403, 404, 413, 415, 422, 429, 500, 503].map(refusal).into()
+    }
+}
+
+/// What a route may answer that takes events, beside [`Refusals`].
+pub struct EventRefusals;
+
+impl IntoResponses for EventRefusals {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        [404, 408, 409, 413, 415].map(refusal).into()
     }
 }
 

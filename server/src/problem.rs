@@ -1,7 +1,7 @@
 //! Errors of the API as problem details (RFC 9457).
 
 use axum::{
-    Json,
+    body::Body,
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
@@ -62,6 +62,27 @@ impl Problem {
         Problem { choices, ..Problem::bad_request(detail) }
     }
 
+    /// The address names something that does not exist: `what` is the kind of thing.
+    pub fn no_such<'a>(what: &str, name: &str, choices: impl IntoIterator<Item = &'a str>) -> Problem {
+        let Problem { detail, choices, .. } = Problem::unknown(what, name, choices);
+        Problem { choices, ..Problem::new(StatusCode::NOT_FOUND, detail) }
+    }
+
+    /// The answer whose body is a problem already, maybe with more members.
+    pub fn respond(status: StatusCode, body: Body) -> Response {
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let seconds = match status {
+            StatusCode::SERVICE_UNAVAILABLE => "2",
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::CONFLICT => "1",
+            _ => return response,
+        };
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
+        response
+    }
+
     /// The part that would answer is still coming up.
     pub fn starting() -> Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The server is starting. Ask again in a moment.")
@@ -71,13 +92,7 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status();
-        let mut response = (status, Json(self)).into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
-        }
-        response
+        // Text and numbers, which JSON can hold.
+        Problem::respond(status, serde_json::to_vec(&self).unwrap_or_default().into())
     }
 }

@@ -2,6 +2,7 @@
 //! log and in problem details, and so tells which of many requests somebody speaks of.
 
 use axum::{extract::Request, middleware::Next, response::Response};
+use futures::future::Either;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use uuid::Uuid;
 
@@ -20,6 +21,14 @@ tokio::task_local! {
 /// The id of the request that is being answered, wherever its answer is made.
 pub(crate) fn current() -> Option<String> {
     CURRENT.try_with(|id| id.0.clone()).ok()
+}
+
+/// The same work for a task of its own, in the name of the request that is being answered.
+pub(crate) fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    match CURRENT.try_with(RequestId::clone) {
+        Ok(id) => Either::Left(CURRENT.scope(id, work)),
+        Err(_) => Either::Right(work),
+    }
 }
 
 /// Letters, digits, and what UUIDs and trace ids have between: nothing that could mean something in a log.

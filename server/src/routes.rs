@@ -40,7 +40,7 @@ use crate::{
     },
     analytics,
     dashboard::Parts,
-    dashboard_socket, explore_csv, health_api, lake, openapi,
+    dashboard_socket, events, explore_csv, health_api, lake, openapi,
     problem::Problem,
     prometheus,
     request_id::{self, RequestId},
@@ -49,7 +49,7 @@ use crate::{
 
 /// A response that takes longer to begin is given up.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
-/// The largest body of a request, in bytes.
+/// The largest body of a request, in bytes; events have a limit of their own.
 const BODY_LIMIT: usize = 1 << 20;
 
 /// The pages. Found once, before any is rendered: finding them runs the app, and pages that are rendered meanwhile may wait
@@ -96,6 +96,7 @@ pub fn downloads() -> Vec<(&'static str, MethodRouter<WebState>)> {
 pub fn api() -> Vec<(&'static str, MethodRouter<WebState>)> {
     [
         rest::routes(),
+        events::routes(),
         analytics::routes(),
         lake::rest::routes(),
         saved::rest::routes(),

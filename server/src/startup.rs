@@ -38,6 +38,7 @@ use url::Url;
 use crate::{
     access::{Access, gate::Gate, limits::RateLimits, password, roles},
     dashboard::Parts,
+    events::door::{self, Door},
     health::Part,
     lake::{Catalogue, Limits as SqlLimits},
     live::Workers,
@@ -230,8 +231,9 @@ impl Backend {
         let limits = RateLimits::new(redis.clone());
         self.parts.health.watch(Part::Broker, probes::broker(kafka.clone()));
         self.parts.health.watch(Part::Redis, probes::redis(redis.clone()));
-        let (live, until) = (Arc::clone(&self.parts.live), self.observers.clone());
-        self.observing.spawn(async move { live.run(PublishedWorkers(redis), until).await });
+        let (live, until, published) =
+            (Arc::clone(&self.parts.live), self.observers.clone(), PublishedWorkers(redis.clone()));
+        self.observing.spawn(async move { live.run(published, until).await });
         if stop.is_cancelled() {
             return Ok(());
         }
@@ -247,6 +249,9 @@ impl Backend {
         self.announce(pipeline.gold_committed(), gold_commits);
         let worker = Arc::clone(pipeline.stats());
         self.pipeline = Some(pipeline);
+        // Now that there are topics.
+        let door = Door::new(&kafka, redis, door::Limits::new(self.settings.ingest.max_event_bytes))?;
+        _ = self.parts.events.set(Arc::new(door));
         self.parts.health.watch(Part::Pipeline, probes::pipeline(Arc::clone(&self.parts.live)));
 
         self.start_demo(Demo {

@@ -17,7 +17,7 @@ use axum::{
 };
 use common::{Amount, Count, Text, Time, Value};
 use deltalake::{arrow::ipc::reader::StreamReader, parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder};
-use etl::{embedded::Services, lake::schema, settings::Settings};
+use etl::{embedded::Services, kafka, lake::schema, settings::Settings};
 use futures::{SinkExt as _, StreamExt as _, future::BoxFuture};
 use model::access::Permission;
 use rust_decimal::Decimal;
@@ -33,9 +33,11 @@ use server::{
         sessions::Client,
     },
     dashboard::Parts,
+    events::door::{self, Door},
     lake::{Catalogue, Limits as SqlLimits},
     openapi::openapi,
     pipeline_view::PipelineTables,
+    probes,
     routes::{WebState, leptos_options, router},
     store::Store,
     warehouse::{Limits, Warehouse},
@@ -59,11 +61,12 @@ struct Platform {
     access: Arc<Access>,
     warehouse: Arc<Warehouse>,
     lake: common::TestLake,
+    parts: Arc<Parts>,
     services: Services,
     store: Store,
     /// May do everything.
     key: String,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 fn sale(hour: &'static str, store: &'static str, orders: i64, revenue: &'static str) -> [Value; 8] {
@@ -107,11 +110,26 @@ impl Platform {
         _ = parts.catalogue.set(Arc::new(Catalogue::new(&lake.url(), program, SqlLimits::default())));
         let dashboard = Arc::clone(&parts) as Arc<_>;
         let leptos = leptos_options(&folder.path().to_string_lossy());
-        let router = router(WebState { dashboard, parts, gate, leptos });
+        let router = router(WebState { dashboard, parts: Arc::clone(&parts), gate, leptos });
         let mut platform =
-            Platform { router, access, warehouse, lake, services, store, key: String::new(), _folder: folder };
+            Platform { router, access, warehouse, lake, parts, services, store, key: String::new(), folder };
         platform.key = platform.key_of("root@example.com", "admin", &Permission::ALL).await;
         platform
+    }
+
+    /// Events can be sent from now on, to the broker that is answered.
+    async fn open_for_events(&self) -> Services {
+        let mut settings = Settings::defaults();
+        settings.data_dir = self.folder.path().join("broker");
+        settings.kafka.embedded_port = 0;
+        // Named, so that it is not started again.
+        settings.database.url.clone_from(&self.services.database_url);
+        let services = Services::start(&settings).await.expect("a broker and Redis");
+        kafka::create_topics(&services.kafka, settings.kafka.partitions).await.expect("topics");
+        let redis = probes::connect_redis(&services.redis_url).await.expect("Redis");
+        let limits = door::Limits::new(settings.ingest.max_event_bytes);
+        _ = self.parts.events.set(Arc::new(Door::new(&services.kafka, redis, limits).expect("a door")));
+        services
     }
 
     async fn stop(self) {
@@ -389,6 +407,7 @@ async fn sql_answers_in_every_format_and_is_noted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_of_the_page_runs() {
     let platform = Platform::start().await;
+    let services = platform.open_for_events().await;
     let server = format!("http://{}", platform.listen().await);
     let examples: Vec<&str> =
         PAGE.split("```bash\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect();
@@ -400,6 +419,7 @@ async fn every_example_of_the_page_runs() {
         let output = tokio::task::spawn_blocking(run).await.expect("a thread").expect("bash and curl");
         assert!(output.status.success(), "{example}\n{}", String::from_utf8_lossy(&output.stderr));
     }
+    services.stop().await;
     platform.stop().await;
 }
 

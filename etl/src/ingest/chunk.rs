@@ -11,7 +11,7 @@ use deltalake::arrow::{
     datatypes::{DataType, Field, Schema, SchemaRef},
     ipc::{reader::StreamReader, writer::StreamWriter},
 };
-use model::event::{self, Envelope, Rejection};
+use model::check;
 use rdkafka::{
     Message,
     message::{BorrowedMessage, Headers},
@@ -106,7 +106,7 @@ impl ChunkBuilder {
         self.key.append_option(message.key());
         self.headers.append_option(headers_as_json(message));
         self.payload.append_value(payload);
-        match look_at(payload, max_event_bytes) {
+        match check::envelope(payload, max_event_bytes) {
             Ok(envelope) => {
                 self.event_type.append_value(&envelope.event_type);
                 self.rejection.append_null();
@@ -158,38 +158,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Vec<RecordBatch>> {
     reader.collect::<Result<Vec<_>, _>>().context("a chunk in Redis is damaged")
 }
 
-/// Reads the envelope, or says why the message is none of ours.
-fn look_at(payload: &[u8], max_event_bytes: usize) -> Result<Envelope<'_>, (Rejection, String)> {
-    if payload.is_empty() {
-        return Err((Rejection::Empty, "the message has no content".to_owned()));
-    }
-    if payload.len() > max_event_bytes {
-        let reason = format!("the event has {} bytes; at most {max_event_bytes} are accepted", payload.len());
-        return Err((Rejection::TooLarge, reason));
-    }
-    let text = std::str::from_utf8(payload)
-        .map_err(|error| (Rejection::NotUtf8, format!("invalid UTF-8 at byte {}", error.valid_up_to())))?;
-    event::parse(text, Rejection::Envelope)
-}
-
 /// Headers as a JSON array of name and value, bytes that are not UTF-8 replaced.
 fn headers_as_json(message: &BorrowedMessage<'_>) -> Option<String> {
     let headers = message.headers()?;
     let pairs: Vec<_> = headers.iter().map(|header| (header.key, header.value.map(String::from_utf8_lossy))).collect();
     serde_json::to_string(&pairs).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_no_event_is_told_why() {
-        let rejection = |payload: &[u8]| look_at(payload, 1000).expect_err("must be refused");
-        assert_eq!(rejection(b"").0, Rejection::Empty);
-        assert_eq!(rejection(&[b' '; 1001]).0, Rejection::TooLarge);
-        assert_eq!(rejection(b"{\"a\": \"\xff\"}"), (Rejection::NotUtf8, "invalid UTF-8 at byte 7".to_owned()));
-        assert_eq!(rejection(b"{]").0, Rejection::NotJson);
-        assert_eq!(rejection(b"{}"), (Rejection::Envelope, "missing field `event_id`".to_owned()));
-    }
 }

@@ -148,3 +148,23 @@ pub fn run(bootstrap_servers: &str, rate: f64, count: u64, seed: u64, stop: &Can
     sender.flush()?;
     Ok(sent)
 }
+
+#[cfg(test)]
+mod tests {
+    use model::check;
+
+    use super::*;
+
+    #[test]
+    fn what_is_made_is_an_event_and_has_the_key_of_its_topic() {
+        let mut generator = Generator::new(1);
+        let mut topics = std::collections::BTreeSet::new();
+        for _ in 0..60 {
+            let message = generator.next(Utc::now()).expect("plain data");
+            let key = check::event(message.topic, &message.payload, 1 << 20).expect("an event of its topic");
+            assert_eq!(key.as_deref(), Some(message.key.as_str()));
+            topics.insert(message.topic);
+        }
+        assert_eq!(topics.len(), 3);
+    }
+}

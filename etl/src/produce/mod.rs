@@ -4,15 +4,17 @@
 //! * [`replay`]: all of it, shifted so that the year ends now
 //! * [`live`]: real baskets at the present moment, at a chosen rate
 //! * [`generate`]: synthetic load of the same shapes, without the data set
-//! * [`sender`]: to Kafka, with every event acknowledged
+//! * [`sender`]: to Kafka, with every event acknowledged; [`publisher`]: the same for many callers at once
 
 pub mod generate;
 pub mod journey;
 pub mod live;
+pub mod publisher;
 pub mod replay;
 pub mod sender;
 
 use model::{event::Envelope, topic::Topic};
+use rdkafka::ClientConfig;
 use serde::Serialize;
 
 /// An event ready to be sent.
@@ -22,6 +24,13 @@ pub struct Message {
     /// Events of one key stay in order.
     pub key: String,
     pub payload: Vec<u8>,
+}
+
+/// What every producer of ours asks for: an event counts as sent when all replicas have it.
+fn producer_config(bootstrap_servers: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap_servers).set("acks", "all").set("batch.size", "524288");
+    config
 }
 
 /// An event as it stands on the wire: the envelope's fields and those of its topic in one object.

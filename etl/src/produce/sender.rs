@@ -10,13 +10,13 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use rdkafka::{
-    ClientConfig, ClientContext,
+    ClientContext,
     error::{KafkaError, RDKafkaErrorCode},
     message::DeliveryResult,
     producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer},
 };
 
-use super::Message;
+use super::{Message, producer_config};
 
 const FLUSH: Duration = Duration::from_secs(60);
 
@@ -56,11 +56,8 @@ impl Sender {
     /// When the address is malformed. Whether somebody answers there is found out on sending.
     pub fn new(bootstrap_servers: &str) -> Result<Sender> {
         let acknowledged = Acknowledged::default();
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", bootstrap_servers)
-            .set("acks", "all")
+        let producer = producer_config(bootstrap_servers)
             .set("linger.ms", "20")
-            .set("batch.size", "524288")
             .set("queue.buffering.max.kbytes", "32768")
             .set("message.timeout.ms", "60000")
             .create_with_context(acknowledged.clone())

@@ -4,7 +4,10 @@ use deltalake::arrow::{
     array::{Array, AsArray, RecordBatch},
     datatypes::{Int32Type, Int64Type, TimestampMicrosecondType},
 };
-use model::event::{self, Envelope, Rejection};
+use model::{
+    check,
+    event::{Envelope, Rejection},
+};
 use serde::Deserialize;
 
 /// Rows of one Bronze file.
@@ -60,9 +63,7 @@ pub(super) fn events<'a, T: Deserialize<'a>>(batches: &'a [SourceBatch]) -> (Vec
                 ingested_at: ingested_at.value(row),
             };
             let text = payload.value(row);
-            let read = event::parse(text, Rejection::Envelope)
-                .and_then(|envelope| Ok((envelope, event::parse(text, Rejection::Fields)?)));
-            match read {
+            match check::whole(text) {
                 Ok((envelope, fields)) => events.push(Event { source, envelope, fields }),
                 Err((rejection, reason)) => {
                     let key = batch["key"].as_binary::<i32>();

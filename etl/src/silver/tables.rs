@@ -8,12 +8,12 @@ use deltalake::arrow::array::{
     TimestampMicrosecondArray,
 };
 use model::{
+    check::NoFields,
     event::{Customer, Product, Transaction},
     money,
     topic::Topic,
 };
 use rust_decimal::Decimal;
-use serde::Deserialize;
 
 use super::parse::{self, Event, Rejected, Source, SourceBatch};
 use crate::lake::schema::{self, TableSpec};
@@ -43,10 +43,6 @@ pub(super) struct Made {
     pub(super) tables: Vec<Rows>,
     pub(super) rejected: Vec<Rejected>,
 }
-
-/// Any object will do where only the envelope counts.
-#[derive(Deserialize)]
-struct NoFields {}
 
 /// Makes the rows of every table of the topic.
 pub(super) fn make(topic: Topic, batches: &[SourceBatch]) -> Result<Made> {

@@ -13,7 +13,7 @@ pub enum Rule {
     Needs(Permission),
 }
 
-use Permission::{AuditRead, KeysManage, MetricsRead, PipelineRead, RolesManage, SqlRun, UsersManage};
+use Permission::{AuditRead, EventsWrite, KeysManage, MetricsRead, PipelineRead, RolesManage, SqlRun, UsersManage};
 use Rule::{Needs, Open, SignedIn};
 
 /// Every page, form, function of the pages, REST route and socket, by its path.
@@ -115,6 +115,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("/api/v1/health", Open),
     ("/api/v1/health/live", Open),
     ("/api/v1/health/ready", Open),
+    ("/api/v1/events/{topic}", Needs(EventsWrite)),
     ("/api/v1/analytics/metrics", Needs(MetricsRead)),
     ("/api/v1/analytics/realtime", Needs(MetricsRead)),
     ("/api/v1/analytics/historical", Needs(MetricsRead)),

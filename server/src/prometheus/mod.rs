@@ -13,12 +13,14 @@ use axum::{
 };
 use http::{HeaderValue, header};
 use model::{
+    event::Rejection,
     health::{Health, Status},
     live::WorkerLive,
     metric::GoldTable,
+    topic::Topic,
 };
 
-use crate::{openapi::Refusals, parameters::Parameters, problem::Problem, routes::WebState};
+use crate::{events::door::Door, openapi::Refusals, parameters::Parameters, problem::Problem, routes::WebState};
 use exposition::{CONTENT_TYPE, Exposition};
 
 pub use exposition::Family;
@@ -59,6 +61,26 @@ const COMPONENTS: Family = gauge(
     "1 for the status that the component has, 0 for the others.",
 );
 const SOCKETS: Family = gauge("streamlinehub_dashboard_sockets", &[], "Sockets at /ws/dashboard that are open.");
+const ACCEPTED: Family = counter(
+    "streamlinehub_http_events_accepted_total",
+    &["topic"],
+    "Events that came over HTTP and that Kafka has acknowledged.",
+);
+const REFUSED: Family = counter(
+    "streamlinehub_http_events_rejected_total",
+    &["topic", "fault"],
+    "Events that came over HTTP and are no events of their topic.",
+);
+const UNACKNOWLEDGED: Family = counter(
+    "streamlinehub_http_events_failed_total",
+    &["topic"],
+    "Events that came over HTTP and that Kafka did not acknowledge.",
+);
+const HELD: Family = gauge(
+    "streamlinehub_http_events_held_bytes",
+    &[],
+    "Bytes of requests with events that are under way; without room for more they are refused with 429.",
+);
 const ROWS: Family = gauge("streamlinehub_warehouse_rows", &["table"], "Rows of a Gold table that are held in memory.");
 const WORKERS: Family = gauge("streamlinehub_pipeline_workers", &[], "Workers that reported within the last seconds.");
 const STARTED: Family =
@@ -92,13 +114,17 @@ const ERRORS: Family =
     counter("streamlinehub_pipeline_errors_total", STAGE, "Attempts that failed and were made again.");
 
 /// Every family, in the order in which they come.
-pub const FAMILIES: [Family; 22] = [
+pub const FAMILIES: [Family; 26] = [
     BUILD,
     MEMORY,
     REQUESTS,
     DURATIONS,
     COMPONENTS,
     SOCKETS,
+    ACCEPTED,
+    REFUSED,
+    UNACKNOWLEDGED,
+    HELD,
     ROWS,
     WORKERS,
     STARTED,
@@ -140,6 +166,7 @@ pub(crate) async fn metrics(State(state): State<WebState>, RawQuery(query): RawQ
     write_health(&mut text, &state.dashboard.health().await);
     text.begin(&SOCKETS);
     text.sample(&SOCKETS, &[], state.parts.channels.open());
+    write_events(&mut text, state.parts.events.get().map(AsRef::as_ref));
     text.begin(&ROWS);
     if let Some(warehouse) = state.parts.warehouse.get() {
         for table in GoldTable::ALL {
@@ -182,6 +209,29 @@ fn write_health(text: &mut Exposition, health: &Health) {
         for (status, name) in STATES {
             text.sample(&COMPONENTS, &[&component.name, name], u8::from(component.status == status));
         }
+    }
+}
+
+/// What came over HTTP, as far as anything can.
+fn write_events(text: &mut Exposition, door: Option<&Door>) {
+    let topics = || door.into_iter().flat_map(|door| Topic::ALL.map(|topic| (topic, &door.counts)));
+    text.begin(&ACCEPTED);
+    for (topic, counts) in topics() {
+        text.sample(&ACCEPTED, &[topic.name()], counts.accepted(topic));
+    }
+    text.begin(&REFUSED);
+    for (topic, counts) in topics() {
+        for fault in Rejection::ALL {
+            text.sample(&REFUSED, &[topic.name(), fault.name()], counts.rejected(topic, fault));
+        }
+    }
+    text.begin(&UNACKNOWLEDGED);
+    for (topic, counts) in topics() {
+        text.sample(&UNACKNOWLEDGED, &[topic.name()], counts.failed(topic));
+    }
+    text.begin(&HELD);
+    if let Some(door) = door {
+        text.sample(&HELD, &[], door.held_bytes());
     }
 }
 
