@@ -1,6 +1,6 @@
 //! The time range of a view, as it stands in its URL: `?range=30d`, or `?from=2025-11-01&to=2025-11-30`.
 
-use chrono::{DateTime, Days, Duration, DurationRound, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Days, Duration, DurationRound, Months, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 /// Ranges that are one click away.
@@ -182,6 +182,16 @@ impl Granularity {
             Granularity::Day => "day",
             Granularity::Week => "week",
             Granularity::Month => "month",
+        }
+    }
+
+    /// When the bucket that begins then ends; `None` beyond the end of time.
+    pub fn end(self, start: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        match self {
+            Granularity::Hour => start.checked_add_signed(TimeDelta::hours(1)),
+            Granularity::Day => start.checked_add_days(Days::new(1)),
+            Granularity::Week => start.checked_add_days(Days::new(7)),
+            Granularity::Month => start.checked_add_months(Months::new(1)),
         }
     }
 }

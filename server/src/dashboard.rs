@@ -7,7 +7,7 @@ use std::{
 
 use app::ports::{Dashboard, Explorer, Unavailable};
 use async_trait::async_trait;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
 use model::{
     api_docs::ApiDocs,
@@ -32,6 +32,7 @@ use crate::{
     health::HealthMonitor,
     lake::{self, Catalogue, Question, ShowError, SqlError, TableError, grid},
     live::LiveFeed,
+    numbers::Numbers,
     overview,
     pipeline_view::PipelineTables,
     prometheus::Requests,
@@ -77,6 +78,18 @@ impl Default for Parts {
 }
 
 impl Parts {
+    /// The numbers of now, or of an earlier time.
+    ///
+    /// # Errors
+    /// What they come from is still coming up.
+    pub fn numbers(&self, as_of: Option<DateTime<Utc>>) -> Result<Numbers<'_>, Unavailable> {
+        let warehouse = self.warehouse.get().ok_or_else(|| starting("The numbers"))?;
+        match as_of {
+            None => Ok(Numbers::now(warehouse)),
+            Some(at) => Ok(Numbers::as_of(warehouse, self.catalogue()?, at)),
+        }
+    }
+
     fn catalogue(&self) -> Result<&Arc<Catalogue>, Unavailable> {
         self.catalogue.get().ok_or_else(|| starting("The tables"))
     }
@@ -170,8 +183,7 @@ impl Dashboard for Parts {
 #[async_trait]
 impl Explorer for Parts {
     async fn explore(&self, view: ExploreView) -> Result<ExploreAnswer, Unavailable> {
-        let warehouse = self.warehouse.get().ok_or_else(|| starting("The numbers"))?;
-        explore::explore(warehouse, &view, Utc::now()).await
+        explore::explore(self.numbers(view.as_of)?, &view, Utc::now()).await
     }
 
     async fn known_values(&self, dimension: Dimension, range: Range) -> Result<Vec<KnownValue>, Unavailable> {

@@ -1,6 +1,9 @@
 //! The numbers of the Explore page.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use app::ports::Unavailable;
 use chrono::{DateTime, Utc};
@@ -14,7 +17,8 @@ use model::{
 use crate::{
     dashboard::unanswered,
     overview::{of_nothing, product_name},
-    warehouse::{QueryError, Warehouse},
+    numbers::Numbers,
+    warehouse::{Offsets, QueryError, Warehouse},
     zone::Zone,
 };
 
@@ -27,14 +31,17 @@ const KNOWN: usize = 50;
 /// # Errors
 /// The view cannot be answered, and why.
 pub async fn explore(
-    warehouse: &Warehouse,
+    numbers: Numbers<'_>,
     view: &ExploreView,
     now: DateTime<Utc>,
 ) -> Result<ExploreAnswer, Unavailable> {
     view.check().map_err(Unavailable::Failed)?;
-    let interval = view.range.interval(now);
+    if view.as_of.is_some_and(|at| at > now) {
+        return Err(Unavailable::Failed("The time as of which this is asked lies ahead.".to_owned()));
+    }
+    let interval = view.range.interval(view.as_of.unwrap_or(now));
     let granularity = view.granularity(interval).map_err(Unavailable::Failed)?;
-    let asked = Asked { warehouse, view, metrics: view.metrics(), granularity };
+    let asked = Asked { numbers, view, metrics: view.metrics(), granularity };
     asked.answer(interval, now).await.map_err(unanswered)
 }
 
@@ -73,7 +80,7 @@ fn name(warehouse: &Warehouse, dimension: Dimension, value: &str) -> Option<Stri
 }
 
 struct Asked<'a> {
-    warehouse: &'a Warehouse,
+    numbers: Numbers<'a>,
     view: &'a ExploreView,
     metrics: Vec<&'static Metric>,
     granularity: Option<Granularity>,
@@ -84,7 +91,7 @@ impl Asked<'_> {
         let most = if self.granularity.is_some() { FOLLOWED } else { RANKED };
         let (mut keys, mut more) = (vec![None], false);
         if self.view.split.is_some() {
-            let ranked = self.warehouse.query(&self.query(interval, None, &self.view.filters, most + 1)).await?;
+            let ranked = self.ask(&self.query(interval, None, &self.view.filters, most + 1)).await?;
             more = ranked.len() > most;
             keys = ranked.iter().take(most).map(|row| row.key.clone()).collect();
         }
@@ -107,6 +114,10 @@ impl Asked<'_> {
         MetricQuery { metrics, interval, granularity, split, filters: filters.to_vec(), limit }
     }
 
+    async fn ask(&self, query: &MetricQuery) -> Result<Arc<Vec<Row>>, QueryError> {
+        self.numbers.query(query, &Offsets::utc()).await
+    }
+
     /// The rows of these values, with every bucket; none where nothing happened at all.
     async fn rows(&self, interval: Interval, keys: &[Option<String>]) -> Result<Vec<Row>, QueryError> {
         if keys.is_empty() {
@@ -118,7 +129,7 @@ impl Asked<'_> {
             filters.retain(|filter| filter.dimension != dimension);
             filters.push(Filter { dimension, values });
         }
-        let found = self.warehouse.query(&self.query(interval, self.granularity, &filters, MAX_ROWS)).await?;
+        let found = self.ask(&self.query(interval, self.granularity, &filters, MAX_ROWS)).await?;
         let Some(granularity) = self.granularity.filter(|_| !found.is_empty()) else { return Ok(found.to_vec()) };
         let found: HashMap<_, _> = found.iter().map(|row| ((row.time, &row.key), row)).collect();
         let nothing: Vec<_> = self.metrics.iter().map(|metric| of_nothing(metric)).collect();
@@ -152,6 +163,6 @@ impl Asked<'_> {
             .into_iter()
             .flat_map(|dimension| keys.iter().flatten().map(move |key| (dimension, key.as_str())));
         let all = of_split.chain(self.view.filter_values());
-        all.filter_map(|(dimension, value)| Some((value.to_owned(), name(self.warehouse, dimension, value)?))).collect()
+        all.filter_map(|(dimension, value)| Some((value.to_owned(), name(self.numbers.warehouse(), dimension, value)?))).collect()
     }
 }

@@ -20,11 +20,12 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<WebState>)> {
 /// The rows that the page shows for the same parameters.
 async fn export(State(state): State<WebState>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let view = ExploreView::parse(&query.unwrap_or_default()).map_err(Problem::bad_request)?;
-    let warehouse = state.parts.warehouse.get().ok_or_else(Problem::starting)?;
-    let answer = explore(warehouse, &view, Utc::now()).await.map_err(|unavailable| match unavailable {
+    let refused = |unavailable| match unavailable {
         Unavailable::Failed(reason) => Problem::bad_request(reason),
         _ => Problem::starting(),
-    })?;
+    };
+    let numbers = state.parts.numbers(view.as_of).map_err(refused)?;
+    let answer = explore(numbers, &view, Utc::now()).await.map_err(refused)?;
     let text = csv(&view, &answer).map_err(|error| {
         tracing::error!("numbers cannot be exported: {error:#}");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The file could not be written; the server's log says why.")

@@ -41,6 +41,11 @@ impl<'a> Numbers<'a> {
         Numbers { warehouse, earlier: Some((catalogue, at)) }
     }
 
+    /// What is known beside numbers.
+    pub fn warehouse(self) -> &'a Warehouse {
+        self.warehouse
+    }
+
     /// See [`Warehouse::query_local`].
     ///
     /// # Errors

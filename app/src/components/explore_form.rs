@@ -107,7 +107,7 @@ fn tidy(query: &str) -> Result<String, String> {
 
 fn is_typed(event: &Event) -> bool {
     let input = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
-    input.is_some_and(|input| ["date", "text", "search"].contains(&input.type_().as_str()))
+    input.is_some_and(|input| ["date", "datetime-local", "text", "search"].contains(&input.type_().as_str()))
 }
 
 fn preset(view: &ExploreView) -> &'static str {
@@ -242,12 +242,15 @@ fn Days(view: Memo<ExploreView>) -> impl IntoView {
         Range::Days { to, .. } => Some(to.to_string()),
         Range::Last(_) => None,
     });
+    let as_of =
+        move || view.read().as_of.map(|at| at.format("%Y-%m-%dT%H:%M:%S").to_string()).unwrap_or_default();
     view! {
         <div class="range" role="group" aria-label="Time range">
             <ul class="range-presets">{presets.collect_view()}</ul>
             <div class="range-custom">
                 <label>"From" <input type="date" name="from" value=first prop:value=first /></label>
                 <label>"to" <input type="date" name="to" value=last prop:value=last /></label>
+                <label>"As of (UTC)" <input type="datetime-local" name="as_of" value=as_of prop:value=as_of /></label>
             </div>
         </div>
     }

@@ -1,9 +1,9 @@
 //! The numbers of a view as a table. Each row is a way one step down; a click on the chart follows the same links.
 
 use leptos::prelude::*;
-use model::{overview::change_percent, query::Row};
+use model::{access::Permission, overview::change_percent, query::Row};
 
-use crate::{charts::explore::Explored, format};
+use crate::{charts::explore::Explored, format, session::use_may};
 
 /// What a row shows. Rows that stay the same are kept as they are, with whatever has the focus in them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -12,6 +12,8 @@ struct Line {
     place: usize,
     heads: Vec<Head>,
     cells: Vec<Cell>,
+    /// The rows that it was added up from, for who may see them.
+    rows: Option<String>,
 }
 
 /// What a row is about: a time, a value of the split.
@@ -31,8 +33,9 @@ struct Cell {
 
 #[component]
 pub fn ExploreTable(explored: Memo<Explored>) -> impl IntoView {
-    let lines = Memo::new(move |_| explored.with(lines));
-    let heads = Memo::new(move |_| explored.with(columns));
+    let may = use_may(Permission::PipelineRead);
+    let lines = Memo::new(move |_| explored.with(|explored| lines(explored, may.get())));
+    let heads = Memo::new(move |_| explored.with(|explored| columns(explored, may.get())));
     let heads = move || {
         heads
             .get()
@@ -63,7 +66,7 @@ pub fn ExploreTable(explored: Memo<Explored>) -> impl IntoView {
 }
 
 /// The columns' names, and whether numbers stand below.
-fn columns(Explored { view, answer }: &Explored) -> Vec<(String, bool)> {
+fn columns(Explored { view, answer }: &Explored, may_see_rows: bool) -> Vec<(String, bool)> {
     let mut columns: Vec<(String, bool)> = Vec::new();
     columns.extend(answer.granularity.map(|_| ("Time (UTC)".to_owned(), false)));
     columns.extend(view.split.map(|dimension| (dimension.label().to_owned(), false)));
@@ -74,20 +77,21 @@ fn columns(Explored { view, answer }: &Explored) -> Vec<(String, bool)> {
             columns.push(("Change".to_owned(), true));
         }
     }
+    columns.extend(may_see_rows.then(|| ("Behind it".to_owned(), true)));
     columns
 }
 
 /// The newest first: that is what one looks up. Within a time the greatest first.
-fn lines(explored: &Explored) -> Vec<Line> {
+fn lines(explored: &Explored, may_see_rows: bool) -> Vec<Line> {
     let rows = &explored.answer.rows;
     let mut places: Vec<usize> = (0..rows.len()).collect();
     if explored.answer.granularity.is_some() {
         places.sort_by(|one, other| rows[*other].time.cmp(&rows[*one].time).then(one.cmp(other)));
     }
-    places.into_iter().map(|place| line(explored, place)).collect()
+    places.into_iter().map(|place| line(explored, place, may_see_rows)).collect()
 }
 
-fn line(Explored { view, answer }: &Explored, place: usize) -> Line {
+fn line(Explored { view, answer }: &Explored, place: usize, may_see_rows: bool) -> Line {
     let row = &answer.rows[place];
     let mut heads = Vec::new();
     heads.extend(answer.granularity.zip(row.time).map(|(granularity, time)| Head {
@@ -119,10 +123,21 @@ fn line(Explored { view, answer }: &Explored, place: usize) -> Line {
             });
         }
     }
-    Line { place, heads, cells }
+    let rows = may_see_rows.then(|| format!("/rows?{}", view.rows_query(answer.interval, answer.granularity, row)));
+    Line { place, heads, cells, rows }
 }
 
 fn row(line: Line) -> AnyView {
+    let about = line.heads.iter().map(|head| head.label.as_str()).collect::<Vec<_>>().join(", ");
+    let rows = line.rows.map(|href| {
+        view! {
+            <td class="number">
+                <a href=href aria-label=format!("Rows behind {about}")>
+                    "Rows"
+                </a>
+            </td>
+        }
+    });
     // The last link is the one that a click on the chart follows: where a time is split, the value that was hit.
     let last = line.heads.iter().rposition(|head| head.href.is_some());
     let heads = line.heads.into_iter().enumerate().map(|(place, head)| {
@@ -145,7 +160,7 @@ fn row(line: Line) -> AnyView {
             </td>
         }
     });
-    view! { <tr data-row=line.place>{heads.collect_view()} {cells.collect_view()}</tr> }.into_any()
+    view! { <tr data-row=line.place>{heads.collect_view()} {cells.collect_view()} {rows}</tr> }.into_any()
 }
 
 #[cfg(test)]
@@ -180,7 +195,9 @@ mod tests {
 
     #[test]
     fn the_newest_comes_first_and_rows_keep_their_places() {
-        let lines = lines(&explored("split=store", None));
+        let lines = lines(&explored("split=store", None), true);
+        let behind = "/rows?metric=revenue&from=2025-11-03T00:00:00Z&to=2025-11-04T00:00:00Z&filter=store:7";
+        assert_eq!(lines[1].rows.as_deref(), Some(behind));
         assert_eq!(lines.iter().map(|line| line.place).collect::<Vec<_>>(), [2, 0, 1]);
         let heads: Vec<_> = lines[1].heads.iter().map(|head| (head.label.as_str(), head.href.as_deref())).collect();
         assert_eq!(
@@ -195,9 +212,9 @@ mod tests {
     #[test]
     fn a_comparison_has_three_columns() {
         let explored = explored("compare=yes", Some(20));
-        let names: Vec<_> = columns(&explored).into_iter().map(|(name, _)| name).collect();
+        let names: Vec<_> = columns(&explored, false).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["Time (UTC)", "Revenue", "Revenue before", "Change"]);
-        let line = line(&explored, 0);
+        let line = line(&explored, 0, false);
         let cells: Vec<_> = line.cells.iter().map(|cell| (cell.text.as_str(), cell.direction)).collect();
         assert_eq!(cells, [("$30.00", None), ("$20.00", None), ("+50.0%", Some("up"))]);
     }

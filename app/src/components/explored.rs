@@ -306,6 +306,7 @@ fn subtitle(Explored { view, answer }: &Explored) -> String {
         let values: Vec<_> = filter.values.iter().map(|value| answer.name_of(Some(value))).collect();
         parts.push(format!("{}: {}", filter.dimension.label(), values.join(" or ")));
     }
+    parts.extend(view.as_of.map(|at| format!("as it stood on {}", format::instant(at))));
     parts.join(" · ")
 }
 

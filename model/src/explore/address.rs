@@ -1,12 +1,13 @@
 //! A view as the parameters of a URL, and back.
 
+use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
 use form_urlencoded::byte_serialize;
 
 use super::{Buckets, ChartKind, ExploreView, unknown_metric};
 use crate::{
     metric::{self, Dimension},
     query::Filter,
-    range::Range,
+    range::{Interval, Range},
 };
 
 /// The longest value of a filter, in bytes.
@@ -35,6 +36,7 @@ impl ExploreView {
                 "split" => view.split = Some(dimension_named(value)?),
                 "chart" => view.chart = known("chart", value, ChartKind::ALL, ChartKind::name)?,
                 "compare" => view.compare = known("comparison", value, [true, false], yes_or_no)?,
+                "as_of" => view.as_of = Some(moment(value)?),
                 "filter" => {
                     let (dimension, value) = value
                         .split_once(':')
@@ -99,6 +101,18 @@ impl ExploreView {
         if self.compare {
             parts.push("compare=yes".to_owned());
         }
+        parts.extend(self.as_of.map(|at| format!("as_of={}", written(at))));
+        parts.join("&")
+    }
+
+    /// What the page of the rows behind a number takes.
+    pub(super) fn address_of_rows(&self, interval: Interval) -> String {
+        let metric = self.metrics.first().map(String::as_str).unwrap_or_default();
+        let mut parts = vec![format!("metric={}", encoded(metric))];
+        parts.push(format!("from={}&to={}", written(interval.from), written(interval.to)));
+        let filters = self.filter_values();
+        parts.extend(filters.map(|(dimension, value)| format!("filter={}:{}", dimension.name(), encoded(value))));
+        parts.extend(self.as_of.map(|at| format!("as_of={}", written(at))));
         parts.join("&")
     }
 
@@ -106,6 +120,19 @@ impl ExploreView {
     pub fn href(&self) -> String {
         format!("/explore?{}", self.to_query())
     }
+}
+
+fn written(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// A time as RFC 3339, or as a form's field writes it, which is then of UTC.
+fn moment(text: &str) -> Result<DateTime<Utc>, String> {
+    let with_zone = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
+    let of_utc = || ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M"].iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
+    with_zone.ok().or_else(|| of_utc().map(|time| time.and_utc())).ok_or_else(|| {
+        format!("`{}` is not a time such as 2025-11-01T10:00:00Z.", shortened(text))
+    })
 }
 
 fn yes_or_no(value: bool) -> &'static str {
@@ -143,10 +170,10 @@ mod tests {
     #[test]
     fn a_view_survives_its_url() {
         let query = "?metric=orders&metric=revenue&metric=orders&range=30d&by=week&split=payment&filter=store%3A367\
-                     &filter=payment:&where=store&is=a%26b+c&chart=area&compare=yes&unknown=1";
+                     &filter=payment:&where=store&is=a%26b+c&chart=area&compare=yes&unknown=1&as_of=2025-11-01T10:00";
         let view = ExploreView::parse(query).expect("a view");
         let written = "metric=orders&metric=revenue&range=30d&by=week&split=payment&filter=store:367\
-                       &filter=store:a%26b+c&filter=payment:&chart=area&compare=yes";
+                       &filter=store:a%26b+c&filter=payment:&chart=area&compare=yes&as_of=2025-11-01T10:00:00Z";
         assert_eq!(view.to_query(), written);
         assert_eq!(ExploreView::parse(written).as_ref(), Ok(&view));
         assert_eq!(view.filters.len(), 2);
@@ -166,6 +193,7 @@ mod tests {
             ("chart=pie", "there are line, bar, area, heat, table."),
             ("compare=perhaps", "there are yes, no."),
             ("filter=store", "is not a filter such as store:367."),
+            ("as_of=lately", "`lately` is not a time"),
             ("is=367", "needs the dimension"),
             ("split=topic", "Revenue is not known by topic."),
             ("split=store&filter=brand:x", "Revenue is not known by store and brand together."),

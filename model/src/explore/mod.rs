@@ -1,15 +1,15 @@
 //! A view of the Explore page, as it stands in its URL, and what the server answers to it.
 //!
 //! The parameters: `metric` (again for each), `range` or `from` and `to`, `by` (width of the time buckets), `split`,
-//! `filter=dimension:value` (again for each; values of one dimension are alternatives), `chart`, and `compare=yes`. A form
-//! may add one filter more as `where` and `is`. What is not known is explained and never guessed.
+//! `filter=dimension:value` (again for each; values of one dimension are alternatives), `chart`, `compare=yes`, and `as_of` (a
+//! time in UTC). A form may add one filter more as `where` and `is`. What is not known is explained and never guessed.
 
 mod address;
 mod choice;
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Days, Months, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use choice::{Buckets, ChartKind};
@@ -40,6 +40,8 @@ pub struct ExploreView {
     pub filters: Vec<Filter>,
     pub chart: ChartKind,
     pub compare: bool,
+    /// The numbers as they stood then; `None`: as they are now.
+    pub as_of: Option<DateTime<Utc>>,
 }
 
 impl Default for ExploreView {
@@ -52,6 +54,7 @@ impl Default for ExploreView {
             filters: Vec::new(),
             chart: ChartKind::default(),
             compare: false,
+            as_of: None,
         }
     }
 }
@@ -173,15 +176,22 @@ impl ExploreView {
     /// One step down: the days of one bucket alone. `None` where a bucket is shorter than a day, which no range names.
     #[must_use]
     pub fn zoomed_to(&self, granularity: Granularity, start: DateTime<Utc>) -> Option<ExploreView> {
-        let from = start.date_naive();
-        let next = match granularity {
-            Granularity::Hour => return None,
-            Granularity::Day => from.checked_add_days(Days::new(1)),
-            Granularity::Week => from.checked_add_days(Days::new(7)),
-            Granularity::Month => from.checked_add_months(Months::new(1)),
-        };
-        let to = next?.pred_opt()?;
+        if granularity == Granularity::Hour {
+            return None;
+        }
+        let (from, to) = (start.date_naive(), granularity.end(start)?.date_naive().pred_opt()?);
         Some(ExploreView { range: Range::Days { from, to }, buckets: Buckets::Auto, ..self.clone() })
+    }
+
+    /// What the page of the rows behind a row takes after the question mark: the first metric over the row's bucket, for the
+    /// row's value of the split.
+    pub fn rows_query(&self, interval: Interval, granularity: Option<Granularity>, row: &Row) -> String {
+        let narrowed = self.split.and_then(|_| self.narrowed_to(row.key.as_deref()));
+        let view = narrowed.as_ref().unwrap_or(self);
+        let bucket = granularity.zip(row.time).and_then(|(granularity, start)| {
+            Some(Interval { from: start.max(interval.from), to: granularity.end(start)?.min(interval.to) })
+        });
+        view.address_of_rows(bucket.unwrap_or(interval))
     }
 
     /// The same without one value of a filter.
@@ -301,5 +311,11 @@ mod tests {
             "metric=revenue&range=1y&split=store&filter=store:3"
         );
         assert_eq!(narrowed.without_filter(Dimension::Store, "2").filters, []);
+        let interval = Interval { from: "2025-02-10T05:00:00Z".parse().expect("a time"), to: month + chrono::TimeDelta::days(90) };
+        let row = Row { time: Some(month), key: Some("a&b".to_owned()), values: Vec::new() };
+        assert_eq!(
+            view.rows_query(interval, Some(Granularity::Month), &row),
+            "metric=revenue&from=2025-02-10T05:00:00Z&to=2025-03-01T00:00:00Z&filter=store:a%26b"
+        );
     }
 }
