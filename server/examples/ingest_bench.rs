@@ -66,7 +66,9 @@ async fn main() -> Result<()> {
         let (address, batches) = (address.clone(), Arc::clone(&batches));
         let (next, times) = (Arc::clone(&next), Arc::clone(&times));
         senders.spawn(async move {
-            let mut connection = BufStream::new(TcpStream::connect(&address).await.context(address)?);
+            let connection = TcpStream::connect(&address).await.context(address)?;
+            connection.set_nodelay(true)?;
+            let mut connection = BufStream::new(connection);
             while let Some(request) = batches.get(next.fetch_add(1, Relaxed)) {
                 let begun = Instant::now();
                 send(&mut connection, request).await?;

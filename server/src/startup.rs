@@ -333,6 +333,11 @@ impl Backend {
         {
             tracing::warn!("the demo data's producer ended badly: {error}");
         }
+        if let Some(door) = self.parts.events.get().map(Arc::clone)
+            && let Err(error) = tokio::task::spawn_blocking(move || door.close()).await
+        {
+            tracing::warn!("the door for events was not closed: {error}");
+        }
         if let Some(pipeline) = self.pipeline.take() {
             pipeline.stop().await;
         }

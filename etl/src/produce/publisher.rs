@@ -121,7 +121,8 @@ type Connection = ThreadedProducer<Answers>;
 /// The way into Kafka for those who have to know what became of each event.
 pub struct Publisher {
     config: ClientConfig,
-    connection: Mutex<Arc<Connection>>,
+    /// None once it is closed.
+    connection: Mutex<Option<Arc<Connection>>>,
     patience: Duration,
 }
 
@@ -135,30 +136,39 @@ impl Publisher {
         config
             .set("enable.idempotence", "true")
             .set("linger.ms", "5")
+            // Somebody waits: what is small is sent at once.
+            .set("socket.nagle.disable", "true")
             .set("message.max.bytes", (max_event_bytes + OVERHEAD).to_string())
             .set("queue.buffering.max.messages", QUEUED_EVENTS)
             .set("queue.buffering.max.kbytes", QUEUED_KILOBYTES)
             .set("message.timeout.ms", patience.as_millis().to_string());
-        let connection = Mutex::new(Arc::new(connect(&config)?));
+        let connection = Mutex::new(Some(Arc::new(connect(&config)?)));
         Ok(Publisher { config, connection, patience })
     }
 
     /// Begins to send events of a topic.
     ///
     /// # Errors
-    /// When a producer that broke for good cannot be replaced.
+    /// When it is closed, or a connection that broke for good cannot be replaced.
     pub fn begin(&self, topic: Topic) -> Result<Consignment> {
         Ok(Consignment { connection: self.connection()?, topic, tally: Arc::default(), patience: self.patience })
     }
 
     /// The connection, made anew after an error that librdkafka does not recover from.
     fn connection(&self) -> Result<Arc<Connection>> {
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = slot.as_mut().context("the publisher is closed")?;
         if let Some((code, reason)) = connection.client().fatal_error() {
             tracing::warn!(%code, reason, "the publisher's connection to Kafka is made anew");
             *connection = Arc::new(connect(&self.config)?);
         }
-        Ok(Arc::clone(&connection))
+        Ok(Arc::clone(connection))
+    }
+
+    /// Lets go of Kafka; what is on its way is still waited for by whoever sent it. May block for a moment.
+    pub fn close(&self) {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(connection);
     }
 }
 

@@ -89,6 +89,11 @@ impl Door {
         self.room.held()
     }
 
+    /// Takes nothing more. May block for a moment.
+    pub fn close(&self) {
+        self.publisher.close();
+    }
+
     /// Carries out a request.
     pub(super) async fn take(self: Arc<Self>, asked: Asked, body: Vec<u8>, held: Held) -> Response {
         let work = request_id::carried(async move {
