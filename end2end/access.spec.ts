@@ -1,48 +1,25 @@
 // People and permissions: how somebody gets in, what they may do, and what is known of it afterwards.
 
-import type { Browser, BrowserContext, Page } from "@playwright/test";
-import { ADMIN, expect, hasScripts, logIn, test, totp } from "./support";
-
-const PASSWORD = "purple elephants paint fences";
+import type { Page } from "@playwright/test";
+import {
+  ADMIN,
+  PASSWORD,
+  accept,
+  distinct,
+  expect,
+  flash,
+  hasScripts,
+  invite,
+  join,
+  logIn,
+  newAddress,
+  otherBrowser,
+  test,
+  totp,
+} from "./support";
 
 /** The live socket ends with the session; the browser's half of it says so on the console. */
 const SOCKET_CLOSED = /WebSocket Closed/;
-
-let made = 0;
-const newAddress = (who: string) => `${who}-${Date.now()}-${(made += 1)}@example.com`;
-
-const flash = (page: Page) => page.locator(".flash");
-
-/** A second browser, with the settings of the project. */
-const otherBrowser = async (browser: Browser): Promise<BrowserContext> => {
-  const { baseURL, viewport, javaScriptEnabled, locale, timezoneId } = test.info().project.use;
-  return browser.newContext({ baseURL, viewport, javaScriptEnabled: javaScriptEnabled ?? true, locale, timezoneId });
-};
-
-/** The administrator invites somebody by the form; answers the link that is shown once. */
-const invite = async (page: Page, name: string, email: string, role: string): Promise<string> => {
-  await page.goto("/admin/users");
-  const form = page.locator('form[action="/admin/users/invite"]');
-  await form.getByLabel("Name").fill(name);
-  await form.getByLabel("Work email").fill(email);
-  await form.getByLabel("Role").selectOption(role);
-  await form.getByRole("button").click();
-  await expect(flash(page)).toContainText("works once");
-  return (await flash(page).locator(".copyable-text").textContent()) ?? "";
-};
-
-/** Opens the link and chooses the password. */
-const accept = async (page: Page, link: string): Promise<void> => {
-  await page.goto(new URL(link).pathname + new URL(link).search);
-  await page.getByLabel("New password").fill(PASSWORD);
-  await page.getByRole("button", { name: /password$/i }).last().click();
-};
-
-/** Opens the link, chooses the password, and is in. */
-const join = async (page: Page, link: string): Promise<void> => {
-  await accept(page, link);
-  await expect(page.getByRole("heading", { name: "Overview", level: 1 })).toBeVisible();
-};
 
 const fillLogin = async (page: Page, email: string, password: string): Promise<void> => {
   await page.getByLabel("Work email").fill(email);
@@ -234,7 +211,7 @@ test("a person ends the sessions of their other browsers", async ({ page, browse
 });
 
 test("a role of one's own and a key are made, used and taken back", async ({ page, request }) => {
-  const role = `auditor-${Date.now().toString(36)}${(made += 1)}`;
+  const role = `auditor-${distinct()}`;
   await page.goto("/admin/roles");
   await page.locator("#role-name").fill(role);
   await page.locator("#role-description").fill("Reads <b>the</b> audit log");

@@ -15,6 +15,8 @@ if (!email || !password) throw new Error("ADMIN_EMAIL and ADMIN_PASSWORD are not
 
 const pages = {
   overview: "/",
+  saved: "/saved",
+  dashboards: "/dashboards",
   pipeline: "/pipeline",
   tables: "/tables",
   table: "/tables/gold/sales_hourly",
@@ -45,12 +47,21 @@ const browser = await chromium.launch({
 for (const [width, viewport] of Object.entries(widths)) {
   for (const colorScheme of ["light", "dark"]) {
     const context = await browser.newContext({ viewport, colorScheme, deviceScaleFactor: 1, locale: "en-US", timezoneId: "UTC" });
-    for (const [name, path] of [...Object.entries(doors), ["", ""], ...Object.entries(pages)]) {
+    for (const name of [...Object.keys(doors), "", ...Object.keys(pages), "dashboard", "dashboard-edit"]) {
       if (!name) {
         const origin = new URL(base).origin;
         await context.request.post(new URL("/login", base).href, { form: { email, password }, headers: { origin } });
+        // The first dashboard that there is.
+        const answer = await context.request.get(new URL("/api/v1/dashboards", base).href);
+        const [dashboard] = (await answer.json()).dashboards;
+        if (dashboard) {
+          pages.dashboard = `/dashboards/${dashboard.id}`;
+          pages["dashboard-edit"] = `/dashboards/${dashboard.id}?edit=yes`;
+        }
         continue;
       }
+      const path = doors[name] ?? pages[name];
+      if (!path) continue;
       const file = `${name}-${colorScheme}-${width}`;
       if (wanted.length > 0 && !wanted.includes(file) && !wanted.includes(name)) continue;
       const page = await context.newPage();

@@ -1,7 +1,7 @@
 // What the specs share.
 
 import { createHmac } from "node:crypto";
-import { type BrowserContext, type Page, type Response, expect, test as base } from "@playwright/test";
+import { type Browser, type BrowserContext, type Page, type Response, expect, test as base } from "@playwright/test";
 
 const { ADMIN_EMAIL, ADMIN_PASSWORD } = process.env;
 if (!ADMIN_EMAIL || !ADMIN_PASSWORD) throw new Error("ADMIN_EMAIL and ADMIN_PASSWORD are not set: they say who logs in");
@@ -97,4 +97,46 @@ export const columnSum = async (page: Page, figure: string, column: number): Pro
   const cells = await page.locator(`#${figure} tbody tr td:nth-of-type(${column})`).allTextContents();
   expect(cells.length, `the table of #${figure} is empty`).toBeGreaterThan(0);
   return cells.reduce((sum, cell) => sum + Math.round(number(cell) * 100), 0);
+};
+
+// People.
+
+export const PASSWORD = "purple elephants paint fences";
+
+let made = 0;
+/** A word that no other test has, nor an earlier run. */
+export const distinct = (): string => `${Date.now().toString(36)}${(made += 1)}`;
+export const newAddress = (who: string) => `${who}-${distinct()}@example.com`;
+
+export const flash = (page: Page) => page.locator(".flash");
+
+/** A second browser, with the settings of the project. */
+export const otherBrowser = async (browser: Browser): Promise<BrowserContext> => {
+  const { baseURL, viewport, javaScriptEnabled, locale, timezoneId } = test.info().project.use;
+  return browser.newContext({ baseURL, viewport, javaScriptEnabled: javaScriptEnabled ?? true, locale, timezoneId });
+};
+
+/** The administrator invites somebody by the form; answers the link that is shown once. */
+export const invite = async (page: Page, name: string, email: string, role: string): Promise<string> => {
+  await page.goto("/admin/users");
+  const form = page.locator('form[action="/admin/users/invite"]');
+  await form.getByLabel("Name").fill(name);
+  await form.getByLabel("Work email").fill(email);
+  await form.getByLabel("Role").selectOption(role);
+  await form.getByRole("button").click();
+  await expect(flash(page)).toContainText("works once");
+  return (await flash(page).locator(".copyable-text").textContent()) ?? "";
+};
+
+/** Opens the link and chooses the password. */
+export const accept = async (page: Page, link: string): Promise<void> => {
+  await page.goto(new URL(link).pathname + new URL(link).search);
+  await page.getByLabel("New password").fill(PASSWORD);
+  await page.getByRole("button", { name: /password$/i }).last().click();
+};
+
+/** Opens the link, chooses the password, and is in. */
+export const join = async (page: Page, link: string): Promise<void> => {
+  await accept(page, link);
+  await expect(page.getByRole("heading", { name: "Overview", level: 1 })).toBeVisible();
 };

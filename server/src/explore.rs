@@ -16,8 +16,8 @@ use model::{
 
 use crate::{
     dashboard::unanswered,
-    overview::{of_nothing, product_name},
     numbers::Numbers,
+    overview::{of_nothing, product_name},
     warehouse::{Offsets, QueryError, Warehouse},
     zone::Zone,
 };
@@ -163,6 +163,7 @@ impl Asked<'_> {
             .into_iter()
             .flat_map(|dimension| keys.iter().flatten().map(move |key| (dimension, key.as_str())));
         let all = of_split.chain(self.view.filter_values());
-        all.filter_map(|(dimension, value)| Some((value.to_owned(), name(self.numbers.warehouse(), dimension, value)?))).collect()
+        all.filter_map(|(dimension, value)| Some((value.to_owned(), name(self.numbers.warehouse(), dimension, value)?)))
+            .collect()
     }
 }

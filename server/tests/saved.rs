@@ -297,7 +297,7 @@ async fn forms_save_change_and_lead_back_to_pages_of_ours_only() {
     for (name, text) in [("", "metric=revenue"), ("x", "metric=a b"), ("x", "<script>")] {
         let (_, page) =
             platform.submit(&ann, "/saved/create", &[("kind", "view"), ("name", name), ("text", text)]).await;
-        assert!(page.contains("class=\"flash\" data-state=\"bad\""), "{name} {text}: {page}");
+        assert!(page.contains("role=\"alert\" class=\"flash\""), "{name} {text}: {page}");
     }
     let forged = Request::post("/saved/create")
         .header(header::COOKIE, ann.cookies())

@@ -242,8 +242,7 @@ fn Days(view: Memo<ExploreView>) -> impl IntoView {
         Range::Days { to, .. } => Some(to.to_string()),
         Range::Last(_) => None,
     });
-    let as_of =
-        move || view.read().as_of.map(|at| at.format("%Y-%m-%dT%H:%M:%S").to_string()).unwrap_or_default();
+    let as_of = move || view.read().as_of.map(|at| at.format("%Y-%m-%dT%H:%M:%S").to_string()).unwrap_or_default();
     view! {
         <div class="range" role="group" aria-label="Time range">
             <ul class="range-presets">{presets.collect_view()}</ul>

@@ -1,7 +1,11 @@
 //! Saved views and queries, each with what may be done with it.
 
 use leptos::prelude::*;
-use model::saved::{DashboardSummary, LONGEST_NAME, Saved, SavedKind};
+use model::{
+    explore::ExploreView,
+    range::Range,
+    saved::{DashboardSummary, LONGEST_NAME, Saved, SavedKind},
+};
 use uuid::Uuid;
 
 use crate::format;
@@ -74,9 +78,22 @@ pub fn who_sees(mine: bool, shared: bool, owner: &str) -> AnyView {
     .into_any()
 }
 
-/// The parameters of a view without the marks of an address.
+/// What a view shows; where it is none any more, its parameters as they are.
 fn in_words(query: &str) -> String {
-    if query.is_empty() { "The default view".to_owned() } else { query.replace('&', " · ").replace('+', " ") }
+    let Ok(view) = ExploreView::parse(query) else { return query.replace('&', " · ") };
+    let mut parts = vec![view.title()];
+    parts.push(match view.range {
+        Range::Last(preset) => format!("last {}", preset.label()),
+        Range::Days { from, to } => format!("{} to {}", from.format("%-d %b %Y"), to.format("%-d %b %Y")),
+    });
+    for filter in &view.filters {
+        parts.push(format!("{}: {}", filter.dimension.label().to_lowercase(), filter.values.join(" or ")));
+    }
+    if view.compare {
+        parts.push("compared".to_owned());
+    }
+    parts.extend(view.as_of.map(|at| format!("as it stood on {}", format::minute(at))));
+    parts.join(" · ")
 }
 
 /// What a list shows of a statement.
@@ -183,8 +200,9 @@ mod tests {
 
     #[test]
     fn a_list_shows_what_is_kept_in_one_line() {
-        assert_eq!(in_words("metric=revenue&split=store"), "metric=revenue · split=store");
-        assert_eq!(in_words(""), "The default view");
+        let view = "metric=revenue&range=30d&split=store&filter=department:DELI&filter=department:MEAT&compare=yes";
+        assert_eq!(in_words(view), "Revenue by store · last 30 days · department: DELI or MEAT · compared");
+        assert_eq!(in_words("metric=none&range=30d"), "metric=none · range=30d");
         assert_eq!(first_line("\n  SELECT 1\nFROM x"), "SELECT 1 …");
         assert_eq!(first_line("SELECT 1"), "SELECT 1");
     }

@@ -18,14 +18,17 @@ pub fn SaveForm(
     /// The page that comes after it: a path of ours.
     #[prop(into)]
     back: Signal<String>,
+    /// The name that is suggested.
+    #[prop(optional, into)]
+    name: Signal<String>,
 ) -> impl IntoView {
     let (sees_numbers, runs_sql) = (use_may(Permission::MetricsRead), use_may(Permission::SqlRun));
     let may = move || sees_numbers.get() && (kind == SavedKind::View || runs_sql.get());
-    view! { <Transition>{move || may().then(|| view! { <Disclosure kind text back /> })}</Transition> }.into_any()
+    view! { <Transition>{move || may().then(|| view! { <Disclosure kind text back name /> })}</Transition> }.into_any()
 }
 
 #[component]
-fn Disclosure(kind: SavedKind, text: Signal<String>, back: Signal<String>) -> impl IntoView {
+fn Disclosure(kind: SavedKind, text: Signal<String>, back: Signal<String>, name: Signal<String>) -> impl IntoView {
     let (label, example) = match kind {
         SavedKind::View => ("Save this view", "Such as: Revenue by store"),
         SavedKind::Query => ("Save this query", "Such as: Customers who came back"),
@@ -38,7 +41,17 @@ fn Disclosure(kind: SavedKind, text: Signal<String>, back: Signal<String>) -> im
                 <input type="hidden" name="text" value=move || text.get() prop:value=move || text.get() />
                 <input type="hidden" name="back" value=move || back.get() prop:value=move || back.get() />
                 <label class="field">
-                    "Name" <input name="name" type="text" autocomplete="off" maxlength=LONGEST_NAME.to_string() placeholder=example required />
+                    "Name"
+                    <input
+                        name="name"
+                        type="text"
+                        autocomplete="off"
+                        maxlength=LONGEST_NAME.to_string()
+                        placeholder=example
+                        value=move || name.get()
+                        prop:value=move || name.get()
+                        required
+                    />
                 </label>
                 <SharedBox hint="They can open it, and only you can change it." />
                 <button type="submit" class="button">

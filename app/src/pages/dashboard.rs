@@ -157,7 +157,7 @@ fn Edited(dashboard: DashboardDetail) -> impl IntoView {
 #[component]
 fn Place(tile: Tile, children: Children) -> impl IntoView {
     let card = match tile.shows {
-        Some(shown) => view! { <ExploreCard title=shown.name query=shown.query /> }.into_any(),
+        Some(shown) => view! { <ExploreCard title=shown.name query=shown.query id=format!("view-{}", tile.id) /> }.into_any(),
         None => view! {
             <section class="panel">
                 <h2 class="panel-title">"A view that is shared no longer"</h2>

@@ -21,6 +21,7 @@ pub fn ExplorePage() -> impl IntoView {
     });
     let kept = Signal::derive(move || understood.read().to_query());
     let here = Signal::derive(move || format!("/explore?{}", kept.read()));
+    let name = Signal::derive(move || understood.read().title());
     let title = move || format!("{} · Explore", understood.read().title());
     let head = move || {
         let export = move || format!("/explore.csv?{}", understood.read().to_query());
@@ -35,9 +36,11 @@ pub fn ExplorePage() -> impl IntoView {
     };
     view! {
         <Title text=title />
-        <h1 class="page-title">"Explore"</h1>
+        <div class="page-head">
+            <h1 class="page-title">"Explore"</h1>
+            <SaveForm kind=SavedKind::View text=kept back=here name />
+        </div>
         <ExploreForm view=understood />
-        <SaveForm kind=SavedKind::View text=kept back=here />
         <ExploreResult view id="explored".to_owned() open=true head />
     }
     .into_any()

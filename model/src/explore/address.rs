@@ -129,10 +129,13 @@ fn written(time: DateTime<Utc>) -> String {
 /// A time as RFC 3339, or as a form's field writes it, which is then of UTC.
 fn moment(text: &str) -> Result<DateTime<Utc>, String> {
     let with_zone = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
-    let of_utc = || ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M"].iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
-    with_zone.ok().or_else(|| of_utc().map(|time| time.and_utc())).ok_or_else(|| {
-        format!("`{}` is not a time such as 2025-11-01T10:00:00Z.", shortened(text))
-    })
+    let of_utc = || {
+        ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M"].iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
+    };
+    with_zone
+        .ok()
+        .or_else(|| of_utc().map(|time| time.and_utc()))
+        .ok_or_else(|| format!("`{}` is not a time such as 2025-11-01T10:00:00Z.", shortened(text)))
 }
 
 fn yes_or_no(value: bool) -> &'static str {

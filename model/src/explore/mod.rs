@@ -311,7 +311,8 @@ mod tests {
             "metric=revenue&range=1y&split=store&filter=store:3"
         );
         assert_eq!(narrowed.without_filter(Dimension::Store, "2").filters, []);
-        let interval = Interval { from: "2025-02-10T05:00:00Z".parse().expect("a time"), to: month + chrono::TimeDelta::days(90) };
+        let interval =
+            Interval { from: "2025-02-10T05:00:00Z".parse().expect("a time"), to: month + chrono::TimeDelta::days(90) };
         let row = Row { time: Some(month), key: Some("a&b".to_owned()), values: Vec::new() };
         assert_eq!(
             view.rows_query(interval, Some(Granularity::Month), &row),
