@@ -170,18 +170,18 @@ impl ExploreView {
         (view.filters.len() <= MAX_FILTERS).then_some(view)
     }
 
-    /// One step down: the days of one bucket alone. `None` where a bucket is shorter than a day, which no range names.
+    /// One step down: the days of one bucket alone; of an hour its day. `None` where the range is no longer already.
     #[must_use]
     pub fn zoomed_to(&self, granularity: Granularity, start: DateTime<Utc>) -> Option<ExploreView> {
         let from = start.date_naive();
         let next = match granularity {
-            Granularity::Hour => return None,
-            Granularity::Day => from.checked_add_days(Days::new(1)),
+            Granularity::Hour | Granularity::Day => from.checked_add_days(Days::new(1)),
             Granularity::Week => from.checked_add_days(Days::new(7)),
             Granularity::Month => from.checked_add_months(Months::new(1)),
         };
         let to = next?.pred_opt()?;
-        Some(ExploreView { range: Range::Days { from, to }, buckets: Buckets::Auto, ..self.clone() })
+        let range = Range::Days { from, to };
+        (range != self.range).then(|| ExploreView { range, buckets: Buckets::Auto, ..self.clone() })
     }
 
     /// The same without one value of a filter.
@@ -295,7 +295,9 @@ mod tests {
         let month = "2025-02-01T00:00:00Z".parse().expect("a time");
         let zoomed = narrowed.zoomed_to(Granularity::Month, month).expect("a step");
         assert_eq!(zoomed.range.to_query(), "from=2025-02-01&to=2025-02-28");
-        assert_eq!(narrowed.zoomed_to(Granularity::Hour, month), None);
+        let day = zoomed.zoomed_to(Granularity::Hour, month).expect("a step");
+        assert_eq!(day.range.to_query(), "from=2025-02-01&to=2025-02-01");
+        assert_eq!(day.zoomed_to(Granularity::Hour, month), None);
         assert_eq!(
             view.without_filter(Dimension::Store, "1").to_query(),
             "metric=revenue&range=1y&split=store&filter=store:3"
