@@ -15,6 +15,12 @@ if (!email || !password) throw new Error("ADMIN_EMAIL and ADMIN_PASSWORD are not
 
 const pages = {
   overview: "/",
+  explore: "/explore?metric=revenue&metric=orders&range=90d&compare=yes",
+  "explore-split": "/explore?metric=revenue&range=1y&split=department&chart=area",
+  "explore-ranking": "/explore?metric=revenue&metric=units&range=30d&split=product&filter=department:GROCERY&chart=bar&compare=yes",
+  "explore-heat": "/explore?metric=orders&range=7d&chart=heat",
+  "explore-total": "/explore?metric=revenue&metric=orders&metric=average_order_value&range=30d&by=none&compare=yes",
+  "explore-table": "/explore?metric=revenue&range=30d&split=store&chart=table&compare=yes",
   saved: "/saved",
   dashboards: "/dashboards",
   pipeline: "/pipeline",

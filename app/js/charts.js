@@ -45,7 +45,11 @@ const FORMATS = {
   "count-short": (value) => countShort.format(value),
   "label-money-short": (item) => (item.value == null ? "–" : short(item.value)),
   "label-count-short": (item) => (item.value == null ? "–" : countShort.format(item.value)),
-  shorten: (text) => (text.length > 20 ? `${text.slice(0, 19)}…` : text),
+  shorten: (text) => {
+    // What stands in brackets at the end tells one product from another of the same name.
+    const end = text.length > 20 ? (/ \([^()]{1,12}\)$/.exec(text)?.[0] ?? "") : "";
+    return text.length > 20 ? `${text.slice(0, 19 - end.length)}…${end}` : text;
+  },
 };
 
 // A token's own text says both what it is in light and in dark; an element that wears it says which of them holds.
@@ -145,9 +149,13 @@ const build = (json, element) => {
     axis.nameTextStyle = { ...text, align: "right", ...axis.nameTextStyle };
     axis.axisLine ??= { lineStyle: { color: colour("--line") } };
   }
+  // Panels below each other begin and end at the same place, whatever is written beside them.
+  if (list(option.grid).length > 1) for (const grid of option.grid) grid.outerBoundsMode = "none";
   for (const scale of list(option.visualMap)) scale.textStyle = text;
-  if (option.legend) {
-    Object.assign(option.legend, {
+  for (const legend of list(option.legend)) {
+    const hasDashes = option.series.some(({ lineStyle }) => lineStyle?.type === "dashed");
+    Object.assign(legend, {
+      ...(hasDashes ? {} : { icon: "roundRect", itemWidth: 12, itemHeight: 8 }),
       textStyle: text,
       inactiveColor: colour("--line"),
       pageTextStyle: text,

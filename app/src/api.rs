@@ -14,7 +14,7 @@ use leptos::{
 use model::{
     access::{ApiKeySummary, AuditFilter, AuditPage, Flash, Me, Role, SecondFactor, SessionSummary, UsersView},
     api_docs::ApiDocs,
-    explore::{ExploreAnswer, ExploreView, KnownValue},
+    explore::{ExploreAnswer, KnownValue},
     health::Health,
     live::Live,
     metric::Dimension,
@@ -56,7 +56,7 @@ pub async fn get_overview(range: Range) -> Result<Overview, Problem> {
 #[server(prefix = "/api/ui", endpoint = "explore", input = GetUrl)]
 pub async fn get_explore(view: String) -> Result<ExploreAnswer, Problem> {
     let explorer = explorer()?;
-    let view = ExploreView::parse(&view).map_err(Problem::Failed)?;
+    let view = model::explore::ExploreView::parse(&view).map_err(Problem::Failed)?;
     Ok(explorer.explore(view).await?)
 }
 

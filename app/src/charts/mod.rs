@@ -31,6 +31,9 @@ pub fn Figure<T: Serialize>(
     /// The name of a file, without the ending, as which the chart can be had.
     #[prop(optional)]
     file: Option<Signal<String>>,
+    /// Below the title.
+    #[prop(optional)]
+    subtitle: Option<Signal<String>>,
     /// What stands beside the title.
     #[prop(optional)]
     head: Option<AnyView>,
@@ -64,6 +67,7 @@ pub fn Figure<T: Serialize>(
                     {title}
                 </span>
                 <span class="figure-actions">{save} {head}</span>
+                {subtitle.map(|subtitle| view! { <span class="figure-subtitle">{subtitle}</span> })}
             </figcaption>
             <div
                 class="chart"

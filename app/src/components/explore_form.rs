@@ -71,6 +71,9 @@ pub fn ExploreForm(view: Memo<ExploreView>) -> impl IntoView {
                         view
                     />
                     <Charts view />
+                </div>
+                <div class="explore-row">
+                    <Days view />
                     <label class="choice explore-compare">
                         <input
                             type="checkbox"
@@ -82,7 +85,6 @@ pub fn ExploreForm(view: Memo<ExploreView>) -> impl IntoView {
                         "Compare with the period before"
                     </label>
                 </div>
-                <Days view />
                 <ExploreFilters view />
                 <button type="submit" class="button explore-show">
                     "Show"

@@ -1,7 +1,7 @@
 //! The numbers of a view as a table. Each row is a way one step down; a click on the chart follows the same links.
 
 use leptos::prelude::*;
-use model::{access::Permission, overview::change_percent, query::Row};
+use model::{access::Permission, overview::change_percent, query::Row, range::Granularity};
 
 use crate::{charts::explore::Explored, format, session::use_may};
 
@@ -97,7 +97,7 @@ fn line(Explored { view, answer }: &Explored, place: usize, may_see_rows: bool) 
     heads.extend(answer.granularity.zip(row.time).map(|(granularity, time)| Head {
         label: format::bucket(granularity, time),
         href: view.zoomed_to(granularity, time).map(|view| view.href()),
-        hint: "Only this time: ".to_owned(),
+        hint: if granularity == Granularity::Hour { "Only this day: " } else { "Only this time: " }.to_owned(),
     }));
     heads.extend(view.split.map(|dimension| Head {
         label: answer.name_of(row.key.as_deref()),
@@ -166,7 +166,6 @@ fn row(line: Line) -> AnyView {
 #[cfg(test)]
 mod tests {
     use model::explore::{ExploreAnswer, ExploreView};
-    use model::range::Granularity;
 
     use super::*;
 

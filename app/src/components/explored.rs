@@ -215,7 +215,7 @@ fn Numbers(
     let body = match face {
         Face::Chart => view! { <ExploreChart explored title subtitle id open head=head.run() /> }.into_any(),
         Face::Table => view! {
-            <Headed title head id>
+            <Headed title subtitle=subtitle head id>
                 <div class="table-scroll" tabindex="0" role="region" aria-label=move || format!("{}: data", title.read())>
                     <ExploreTable explored />
                 </div>
@@ -223,7 +223,7 @@ fn Numbers(
         }
         .into_any(),
         _ => view! {
-            <Headed title head id>
+            <Headed title subtitle=subtitle head id>
                 <Totals explored />
             </Headed>
         }
@@ -232,7 +232,7 @@ fn Numbers(
     view! {
         {body}
         <div class="explored-foot">
-            {remarks} <p class="muted computed">{subtitle}</p>
+            {remarks}
             <p class="muted computed">
                 "Computed on " {move || explored.with(|explored| format::instant(explored.answer.computed_at))}
             </p>
@@ -245,6 +245,7 @@ fn Numbers(
 #[component]
 fn Headed(
     title: Signal<String>,
+    #[prop(optional)] subtitle: Option<Signal<String>>,
     head: ViewFn,
     #[prop(optional)] id: Option<String>,
     children: Children,
@@ -254,6 +255,7 @@ fn Headed(
             <div class="figure-head">
                 <h2 class="panel-title">{title}</h2>
                 <span class="figure-actions">{head.run()}</span>
+                {subtitle.map(|subtitle| view! { <span class="figure-subtitle">{subtitle}</span> })}
             </div>
             {children()}
         </section>

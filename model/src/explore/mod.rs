@@ -9,7 +9,7 @@ mod choice;
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use choice::{Buckets, ChartKind};
@@ -173,14 +173,14 @@ impl ExploreView {
         (view.filters.len() <= MAX_FILTERS).then_some(view)
     }
 
-    /// One step down: the days of one bucket alone. `None` where a bucket is shorter than a day, which no range names.
+    /// One step down: the days of one bucket alone; of an hour its day. `None` where the range is no longer already.
     #[must_use]
     pub fn zoomed_to(&self, granularity: Granularity, start: DateTime<Utc>) -> Option<ExploreView> {
-        if granularity == Granularity::Hour {
-            return None;
-        }
-        let (from, to) = (start.date_naive(), granularity.end(start)?.date_naive().pred_opt()?);
-        Some(ExploreView { range: Range::Days { from, to }, buckets: Buckets::Auto, ..self.clone() })
+        let day = if granularity == Granularity::Hour { Granularity::Day } else { granularity };
+        let from = start.date_naive();
+        let to = day.end(from.and_time(NaiveTime::MIN).and_utc())?.date_naive().pred_opt()?;
+        let range = Range::Days { from, to };
+        (range != self.range).then(|| ExploreView { range, buckets: Buckets::Auto, ..self.clone() })
     }
 
     /// What the page of the rows behind a row takes after the question mark: the first metric over the row's bucket, for the
@@ -305,7 +305,9 @@ mod tests {
         let month = "2025-02-01T00:00:00Z".parse().expect("a time");
         let zoomed = narrowed.zoomed_to(Granularity::Month, month).expect("a step");
         assert_eq!(zoomed.range.to_query(), "from=2025-02-01&to=2025-02-28");
-        assert_eq!(narrowed.zoomed_to(Granularity::Hour, month), None);
+        let day = zoomed.zoomed_to(Granularity::Hour, month).expect("a step");
+        assert_eq!(day.range.to_query(), "from=2025-02-01&to=2025-02-01");
+        assert_eq!(day.zoomed_to(Granularity::Hour, month), None);
         assert_eq!(
             view.without_filter(Dimension::Store, "1").to_query(),
             "metric=revenue&range=1y&split=store&filter=store:3"

@@ -26,7 +26,6 @@ pub fn ExploreChart(
     explored: Memo<Explored>,
     #[prop(into)] title: Signal<String>,
     /// What the title does not say: the time, the filters.
-    #[prop(into)]
     subtitle: Signal<String>,
     /// Unique on the page.
     id: String,
@@ -41,7 +40,7 @@ pub fn ExploreChart(
     let height = Signal::derive(move || explored.with(|Explored { view, answer }| option::height(view, answer)));
     let file = Signal::derive(move || explored.with(|Explored { view, .. }| view.file_name()));
     view! {
-        <Figure title id option height=height open file=file head fallback=view! { <Fallback explored /> }>
+        <Figure title id option subtitle=subtitle height=height open file=file head fallback=view! { <Fallback explored /> }>
             <ExploreTable explored />
         </Figure>
     }

@@ -121,7 +121,7 @@ fn course(view: &ExploreView, picture: &Picture) -> Chart {
         let (exact, short, _) = formats(panel);
         let last = place + 1 == count;
         chart = chart
-            .grid(Grid::new().left(64).right(16).top(top + HEAD).height(each - 8))
+            .grid(Grid::new().left(64).right(40).top(top + HEAD).height(each - 8))
             .x_axis(
                 Axis::new()
                     .type_(AxisType::Category)
