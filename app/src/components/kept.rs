@@ -200,8 +200,8 @@ mod tests {
 
     #[test]
     fn a_list_shows_what_is_kept_in_one_line() {
-        let view = "metric=revenue&range=30d&split=store&filter=department:DELI&filter=department:MEAT&compare=yes";
-        assert_eq!(in_words(view), "Revenue by store · last 30 days · department: DELI or MEAT · compared");
+        let view = "metric=revenue&range=30d&split=brand&filter=department:DELI&filter=department:MEAT&compare=yes";
+        assert_eq!(in_words(view), "Revenue by brand · last 30 days · department: DELI or MEAT · compared");
         assert_eq!(in_words("metric=none&range=30d"), "metric=none · range=30d");
         assert_eq!(first_line("\n  SELECT 1\nFROM x"), "SELECT 1 …");
         assert_eq!(first_line("SELECT 1"), "SELECT 1");
