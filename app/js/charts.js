@@ -217,15 +217,19 @@ const save = (blob, name) => {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 };
 
-// The item of a series under or nearest to a point of a panel in which numbers go up, and the distance to it.
-const nearest = (chart, option, [x, y]) => {
+// The item nearest to a point of a panel in which numbers go up.
+const nearest = (chart, option, point) => {
   let found;
-  option.series.forEach(({ type, xAxisIndex = 0, yAxisIndex = 0, data }, seriesIndex) => {
-    const finder = { xAxisIndex, yAxisIndex };
-    if (type === "heatmap" || list(option.xAxis)[xAxisIndex].type !== "category" || !chart.containPixel(finder, [x, y])) return;
-    const [dataIndex] = chart.convertFromPixel(finder, [x, y]);
+  const heights = new Map();
+  option.series.forEach(({ type, xAxisIndex = 0, stack, data }, seriesIndex) => {
+    const finder = { seriesIndex };
+    if (type === "heatmap" || list(option.xAxis)[xAxisIndex].type !== "category" || !chart.containPixel(finder, point)) return;
+    const [dataIndex] = chart.convertFromPixel(finder, point);
     if (data[dataIndex] == null) return;
-    const distance = Math.abs(chart.convertToPixel(finder, [dataIndex, data[dataIndex]])[1] - y);
+    // What is stacked begins where the one below ends.
+    const height = data[dataIndex] + (stack ? (heights.get(stack) ?? 0) : 0);
+    if (stack) heights.set(stack, height);
+    const distance = Math.abs(chart.convertToPixel(finder, [dataIndex, height])[1] - point[1]);
     if (!found || distance < found.distance) found = { seriesIndex, dataIndex, distance };
   });
   return found;
