@@ -131,7 +131,7 @@ fn row(line: Line) -> AnyView {
     let about = line.heads.iter().map(|head| head.label.as_str()).collect::<Vec<_>>().join(", ");
     let rows = line.rows.map(|href| {
         view! {
-            <td class="number">
+            <td class="behind">
                 <a href=href aria-label=format!("Rows behind {about}")>
                     "Rows"
                 </a>

@@ -87,6 +87,7 @@ pub enum EventStatus {
 pub struct ReceiptProblem {
     #[serde(flatten)]
     pub problem: Problem,
+    #[schema(required = false)]
     pub receipt: Receipt,
 }
 

@@ -48,7 +48,7 @@ const BATCH: usize = 2048;
 /// The name of the one catalogue. Nobody has to write it.
 const CATALOGUE: &str = "lake";
 /// Without a question for so long a worker ends.
-const IDLE: Duration = Duration::from_secs(60);
+pub(super) const IDLE: Duration = Duration::from_secs(60);
 /// Deep expressions are planned by functions that call themselves.
 const STACK: usize = 16 << 20;
 

@@ -1,6 +1,11 @@
 //! The processes that answer statements, from outside.
 
-use std::{path::PathBuf, process::Stdio, sync::Mutex};
+use std::{
+    path::PathBuf,
+    process::Stdio,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
@@ -25,7 +30,11 @@ pub struct Workers {
     lake: Url,
     limits: Limits,
     turns: Semaphore,
-    idle: Mutex<Vec<Worker>>,
+    idle: Arc<Mutex<Vec<Worker>>>,
+}
+
+fn locked(idle: &Mutex<Vec<Worker>>) -> MutexGuard<'_, Vec<Worker>> {
+    idle.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Worker {
@@ -38,7 +47,7 @@ struct Worker {
 impl Workers {
     /// `program` is the path of `streamlinehub`, whatever process this is.
     pub fn new(program: PathBuf, lake: Url, limits: Limits) -> Workers {
-        Workers { program, lake, limits, turns: Semaphore::new(limits.concurrency), idle: Mutex::default() }
+        Workers { program, lake, limits, turns: Semaphore::new(limits.concurrency), idle: Arc::default() }
     }
 
     /// Runs a statement. Whoever stops waiting ends it.
@@ -58,15 +67,25 @@ impl Workers {
             Ok(Err(broken)) => Err(worker.ended(broken).await),
             Ok(Ok(answer)) => {
                 if worker.asked < STATEMENTS {
-                    self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(worker);
+                    self.keep(worker);
                 }
                 answer
             }
         }
     }
 
+    /// For the next statement. A worker ends by itself after a while without one, and is then forgotten.
+    fn keep(&self, worker: Worker) {
+        locked(&self.idle).push(worker);
+        let idle = Arc::clone(&self.idle);
+        tokio::spawn(async move {
+            tokio::time::sleep(worker::IDLE + Duration::from_secs(1)).await;
+            locked(&idle).retain_mut(|worker| matches!(worker.process.try_wait(), Ok(None)));
+        });
+    }
+
     fn worker(&self) -> Result<Worker> {
-        let mut idle = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut idle = locked(&self.idle);
         while let Some(mut worker) = idle.pop() {
             // It ends by itself after a while without a question.
             if worker.process.try_wait()?.is_none() {
@@ -119,7 +138,7 @@ impl Worker {
     /// Why it ended: aborted is what a process is that asks for more memory or stack than there is.
     async fn ended(mut self, broken: anyhow::Error) -> SqlError {
         use std::os::unix::process::ExitStatusExt as _;
-        let patience = std::time::Duration::from_secs(2);
+        let patience = Duration::from_secs(2);
         match timeout(patience, self.process.wait()).await {
             Ok(Ok(status)) if status.signal().is_some() => SqlError::TooLarge,
             Ok(Ok(status)) => SqlError::Internal(broken.context(format!("a worker for SQL ended: {status}"))),
