@@ -96,7 +96,8 @@ test("a view is saved, put on a dashboard, found at home, and shared with somebo
   await expect(gil.locator(".tile").getByText(view).first()).toBeVisible();
   await expect(gil.getByRole("link", { name: "Edit" })).toHaveCount(0);
   await gil.goto("/saved");
-  await expect(gil.getByText("Nothing is saved yet")).toBeVisible();
+  await expect(gil.getByRole("heading", { name: "Saved", level: 1 })).toBeVisible();
+  await expect(kept(gil, view)).toHaveCount(0);
   await open(page, `${path}?edit=yes`);
   await page.getByRole("button", { name: "Stop sharing" }).click();
   expect((await gil.goto(path))?.status()).toBe(404);
