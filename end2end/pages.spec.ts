@@ -23,7 +23,7 @@ const PAGES = [
   "/sql",
   "/sql?q=SELECT%20store_id%2C%20sum(orders)%20AS%20orders%20FROM%20gold.sales_hourly%20GROUP%20BY%20store_id",
   "/sql?q=SELECT%20nothing",
-  "/rows?metric=revenue&days=7",
+  "/rows?metric=revenue&days=7&limit=50",
   "/events/transaction-events/0/0",
   "/profile",
   "/keys",
