@@ -51,6 +51,8 @@ const CATALOGUE: &str = "lake";
 pub(super) const IDLE: Duration = Duration::from_secs(60);
 /// Deep expressions are planned by functions that call themselves.
 const STACK: usize = 16 << 20;
+/// Files that are read at the same time. Each has a thread, and the stacks of all of them count as memory.
+const READERS: usize = 8;
 
 #[derive(Args)]
 pub struct Arguments {
@@ -69,11 +71,14 @@ pub struct Arguments {
 pub fn serve(arguments: &Arguments) -> Result<()> {
     let data = arguments.memory_bytes * Limits::DATA;
     setrlimit(Resource::RLIMIT_DATA, data, data).context("the memory of a worker cannot be bounded")?;
-    // It writes no file, and leaves none behind when it is killed.
-    setrlimit(Resource::RLIMIT_FSIZE, 0, 0).context("the files of a worker cannot be bounded")?;
+    // It leaves no file behind when it is killed.
     setrlimit(Resource::RLIMIT_CORE, 0, 0).context("the files of a worker cannot be bounded")?;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_stack_size(STACK).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(READERS)
+        .thread_stack_size(STACK)
+        .enable_all()
+        .build()?;
     runtime.block_on(answer_all(arguments))?;
     // What is still computed is nobody's any more.
     std::process::exit(0)
