@@ -18,6 +18,7 @@ need() { command -v "$1" >/dev/null 2>&1 || missing+=("$2"); }
 need cc build-essential
 need pkg-config pkg-config
 need make make
+pkg-config --exists openssl 2>/dev/null || missing+=(libssl-dev)
 need curl curl
 need python3 python3
 python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)

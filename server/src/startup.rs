@@ -341,6 +341,9 @@ impl Backend {
         if let Some(pipeline) = self.pipeline.take() {
             pipeline.stop().await;
         }
+        if let Some(catalogue) = self.parts.catalogue.get() {
+            catalogue.stop().await;
+        }
         self.observers.cancel();
         while self.observing.join_next().await.is_some() {}
         if let Some(store) = self.store.take() {

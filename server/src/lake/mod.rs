@@ -107,6 +107,11 @@ impl Catalogue {
         })
     }
 
+    /// Runs no more statements and ends the processes that did.
+    pub async fn stop(&self) {
+        self.workers.stop().await;
+    }
+
     /// Whether a table was made yet.
     ///
     /// # Errors

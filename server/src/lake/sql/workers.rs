@@ -22,6 +22,8 @@ use super::{LONGEST, Limits, Question, Refusal, Rows, SqlError, frames, from_ipc
 
 /// After so many statements a worker makes room for a fresh one.
 const STATEMENTS: u32 = 500;
+/// How long a stop waits for statements under way. Whoever asked them has been cut off by then.
+const LAST_STATEMENTS: Duration = Duration::from_secs(2);
 
 /// Asks workers, which are started when they are needed.
 pub struct Workers {
@@ -82,6 +84,20 @@ impl Workers {
             tokio::time::sleep(worker::IDLE + Duration::from_secs(1)).await;
             locked(&idle).retain_mut(|worker| matches!(worker.process.try_wait(), Ok(None)));
         });
+    }
+
+    /// Takes no more statements, and ends every process. None is left when this returns.
+    pub async fn stop(&self) {
+        let all = u32::try_from(self.limits.concurrency).unwrap_or(u32::MAX);
+        let turns = timeout(LAST_STATEMENTS, self.turns.acquire_many(all)).await;
+        self.turns.close();
+        drop(turns);
+        let idle = std::mem::take(&mut *locked(&self.idle));
+        for mut worker in idle {
+            if let Err(error) = worker.process.kill().await {
+                tracing::debug!(%error, "a worker for SQL had ended already");
+            }
+        }
     }
 
     fn worker(&self) -> Result<Worker> {
