@@ -27,6 +27,9 @@ need redis-server redis-server
 command -v postgres >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing+=(postgresql)
 if [ "$PURPOSE" = test ]; then
   need pgrep procps
+  # Apache Kafka, as a broker to test against.
+  need java default-jre-headless
+  need mvn maven
   command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || missing+=(chromium)
 fi
 
