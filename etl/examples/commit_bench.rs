@@ -75,9 +75,8 @@ async fn main() -> Result<()> {
 fn batch(schema: &SchemaRef, generator: &mut Generator, offset: i64, rows: i64) -> Result<RecordBatch> {
     let now = Utc::now();
     let count = usize::try_from(rows)?;
-    let payloads: Vec<String> = (0..count)
-        .map(|_| Ok(String::from_utf8(generator.page_view_of(250, now)?.payload)?))
-        .collect::<Result<_>>()?;
+    let payloads: Vec<String> =
+        (0..count).map(|_| Ok(String::from_utf8(generator.page_view_of(250, now)?.payload)?)).collect::<Result<_>>()?;
     let time = || {
         Arc::new(TimestampMicrosecondArray::from_value(now.timestamp_micros(), count).with_timezone("UTC")) as ArrayRef
     };

@@ -17,8 +17,7 @@ use clap::Parser;
 use deltalake::{
     arrow::{
         array::{
-            ArrayRef, AsArray, BinaryArray, Int32Array, Int64Array, RecordBatch, StringArray,
-            TimestampMicrosecondArray,
+            ArrayRef, AsArray, BinaryArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
         },
         datatypes::Int64Type,
         ipc::writer::StreamWriter,
@@ -137,7 +136,12 @@ impl Bench {
             generate::run(&servers, load, &CancellationToken::new())
         });
         ensure!(sent.await?? == count, "not all events were sent");
-        self.add("produce_events_per_second", float(count) / began.elapsed().as_secs_f64(), "events/s", "made and sent by one thread");
+        self.add(
+            "produce_events_per_second",
+            float(count) / began.elapsed().as_secs_f64(),
+            "events/s",
+            "made and sent by one thread",
+        );
         Ok(())
     }
 
@@ -164,8 +168,7 @@ impl Bench {
         let parquet = per_event(SAMPLE as u64, || {
             let spec = schema::bronze_of(TOPIC);
             for file in batches.chunks(25) {
-                let mut writer =
-                    ArrowWriter::try_new(Vec::new(), file[0].schema(), Some(writer_properties(spec)))?;
+                let mut writer = ArrowWriter::try_new(Vec::new(), file[0].schema(), Some(writer_properties(spec)))?;
                 for batch in file {
                     writer.write(batch)?;
                 }
@@ -176,12 +179,37 @@ impl Bench {
         let redis = self.redis(&batches).await?;
 
         let alone = |what: &str| format!("{what} alone, by the CPU time of the client process");
-        self.add("limit_consume_events_per_cpu_second", 1.0 / consuming, "events/CPU-s", &alone("consuming with librdkafka"));
-        self.add("limit_envelope_events_per_cpu_second", 1.0 / envelope, "events/CPU-s", &alone("checking UTF-8, JSON and the envelope"));
-        self.add("limit_parquet_events_per_cpu_second", 1.0 / parquet, "events/CPU-s", &alone("encoding Bronze's columns as Parquet"));
-        self.add("limit_redis_events_per_cpu_second", 1.0 / redis, "events/CPU-s", &alone("a chunk of 4000 into Redis as one value, and out again"));
+        self.add(
+            "limit_consume_events_per_cpu_second",
+            1.0 / consuming,
+            "events/CPU-s",
+            &alone("consuming with librdkafka"),
+        );
+        self.add(
+            "limit_envelope_events_per_cpu_second",
+            1.0 / envelope,
+            "events/CPU-s",
+            &alone("checking UTF-8, JSON and the envelope"),
+        );
+        self.add(
+            "limit_parquet_events_per_cpu_second",
+            1.0 / parquet,
+            "events/CPU-s",
+            &alone("encoding Bronze's columns as Parquet"),
+        );
+        self.add(
+            "limit_redis_events_per_cpu_second",
+            1.0 / redis,
+            "events/CPU-s",
+            &alone("a chunk of 4000 into Redis as one value, and out again"),
+        );
         let combined = 1.0 / (consuming + envelope + parquet + redis);
-        self.add("combined_limit_events_per_cpu_second", combined, "events/CPU-s", "one over the sum of the four parts' CPU costs");
+        self.add(
+            "combined_limit_events_per_cpu_second",
+            combined,
+            "events/CPU-s",
+            "one over the sum of the four parts' CPU costs",
+        );
         let (raw, stored) = (float((SAMPLE * self.arguments.bytes) as u64), float(stored as u64));
         self.add("bronze_compression", raw / stored, "times", "raw JSON to Parquet");
         Ok(())
@@ -203,7 +231,8 @@ impl Bench {
             for chunk in chunks {
                 redis::cmd("RPUSH").arg("bench").arg(chunk).query_async::<()>(&mut connection).await?;
             }
-            let back: Vec<Vec<u8>> = redis::cmd("LRANGE").arg("bench").arg(0).arg(-1).query_async(&mut connection).await?;
+            let back: Vec<Vec<u8>> =
+                redis::cmd("LRANGE").arg("bench").arg(0).arg(-1).query_async(&mut connection).await?;
             ensure!(back == chunks, "Redis gives back what it was given");
             redis::cmd("DEL").arg("bench").query_async::<()>(&mut connection).await?;
         }
@@ -235,12 +264,31 @@ impl Bench {
         let commits = bronze.version();
         let (events, seconds) = (float(last.0 - rows_first), (last.1 - at).as_secs_f64());
         let steady = "from the first commit to the last, by the worker's CPU time";
-        self.add("bronze_events_per_second", events / seconds, "events/s", "Kafka to Redis to Bronze, from the first commit to the last");
-        self.add("bronze_mb_per_second", events * float(self.arguments.bytes as u64) / seconds / 1e6, "MB/s", "the same");
+        self.add(
+            "bronze_events_per_second",
+            events / seconds,
+            "events/s",
+            "Kafka to Redis to Bronze, from the first commit to the last",
+        );
+        self.add(
+            "bronze_mb_per_second",
+            events * float(self.arguments.bytes as u64) / seconds / 1e6,
+            "MB/s",
+            "the same",
+        );
         self.add("bronze_events_per_cpu_second", events / (cpu - cpu_first), "events/CPU-s", steady);
         self.add("bronze_cpu_seconds_per_million", (cpu - cpu_first) / events * 1e6, "CPU-s", steady);
-        self.add("bronze_whole_events_per_cpu_second", float(last.0) / cpu, "events/CPU-s", "with the start of the process and its joining the group");
-        let limit = self.figures.iter().find(|figure| figure.name == "combined_limit_events_per_cpu_second").map(|figure| figure.value);
+        self.add(
+            "bronze_whole_events_per_cpu_second",
+            float(last.0) / cpu,
+            "events/CPU-s",
+            "with the start of the process and its joining the group",
+        );
+        let limit = self
+            .figures
+            .iter()
+            .find(|figure| figure.name == "combined_limit_events_per_cpu_second")
+            .map(|figure| figure.value);
         if let Some(limit) = limit {
             self.add("bronze_share_of_combined_limit", 100.0 * events / (cpu - cpu_first) / limit, "%", steady);
         }
@@ -312,9 +360,15 @@ impl Bench {
         let peak = worker.peak_mb()?;
         worker.stop()?;
         latencies.sort_by(f64::total_cmp);
-        for (name, share) in [("event_to_gold_p50_ms", 50), ("event_to_gold_p95_ms", 95), ("event_to_gold_p99_ms", 99)] {
+        for (name, share) in [("event_to_gold_p50_ms", 50), ("event_to_gold_p95_ms", 95), ("event_to_gold_p99_ms", 99)]
+        {
             let latency = latencies[(latencies.len() * share / 100).min(latencies.len() - 1)];
-            self.add(name, latency * 1000.0, "ms", &format!("{RATE} events/s for {seconds} s, default settings, from sending to the Gold commit"));
+            self.add(
+                name,
+                latency * 1000.0,
+                "ms",
+                &format!("{RATE} events/s for {seconds} s, default settings, from sending to the Gold commit"),
+            );
         }
         self.add("worker_cores_at_10000_events_per_second", cpu, "cores", "the same");
         self.add("worker_peak_mb_at_10000_events_per_second", peak, "MB", "the same");
@@ -352,7 +406,10 @@ impl Worker {
     fn cpu_seconds(&self) -> Result<f64> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks: u64 = [11, 12].iter().map(|&field| fields.get(field).and_then(|ticks| ticks.parse::<u64>().ok()).unwrap_or(0)).sum();
+        let ticks: u64 = [11, 12]
+            .iter()
+            .map(|&field| fields.get(field).and_then(|ticks| ticks.parse::<u64>().ok()).unwrap_or(0))
+            .sum();
         Ok(float(ticks) / 100.0)
     }
 

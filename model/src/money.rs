@@ -40,7 +40,10 @@ fn plain(text: &str) -> Option<Decimal> {
     let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
     let (whole, places) = digits.split_once('.').map_or((digits, None), |(whole, places)| (whole, Some(places)));
     let most = usize::from(PRECISION) - SCALE as usize;
-    if whole.is_empty() || whole.len() > most || places.is_some_and(|places| places.is_empty() || places.len() > SCALE as usize) {
+    if whole.is_empty()
+        || whole.len() > most
+        || places.is_some_and(|places| places.is_empty() || places.len() > SCALE as usize)
+    {
         return None;
     }
     let places = places.unwrap_or_default();

@@ -8,12 +8,12 @@
 
 use std::borrow::Cow;
 
-use chrono::NaiveDate;
 use crate::{
     check::{self, Fault, NoFields},
     event::{Customer, Envelope, MAX_NAME_BYTES, Product, Transaction, TransactionLine, YEARS},
     money,
 };
+use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -73,7 +73,8 @@ pub fn whole<'a, T: Fields<'a>>(text: &'a str) -> Result<(Head<'a>, T), Fault> {
 #[must_use]
 pub fn plainly<'a, T: Fields<'a>>(text: &'a str) -> Option<(Head<'a>, T)> {
     let (mut event_id, mut event_type, mut occurred_at) = (None, None, None);
-    let (mut customer_id, mut session_id, mut device, mut properties) = (Once::new(), Once::new(), Once::new(), Once::new());
+    let (mut customer_id, mut session_id, mut device, mut properties) =
+        (Once::new(), Once::new(), Once::new(), Once::new());
     let mut known = T::Known::default();
     each_field(text, |field, value| {
         match field {
@@ -168,7 +169,8 @@ fn string(value: &str) -> Option<&str> {
 
 fn name(value: &str) -> Option<&str> {
     let name = string(value)?;
-    let plain = !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    let plain =
+        !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.bytes().all(|byte| (0x20..0x7f).contains(&byte));
     plain.then_some(name)
 }
 
@@ -176,9 +178,10 @@ fn name(value: &str) -> Option<&str> {
 fn instant(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
     let number = |from: usize, to: usize| -> Option<u32> {
-        bytes.get(from..to)?.iter().try_fold(0, |number, byte| {
-            byte.is_ascii_digit().then(|| number * 10 + u32::from(byte - b'0'))
-        })
+        bytes
+            .get(from..to)?
+            .iter()
+            .try_fold(0, |number, byte| byte.is_ascii_digit().then(|| number * 10 + u32::from(byte - b'0')))
     };
     let signs = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
     if bytes.len() < 20 || bytes.last() != Some(&b'Z') || signs.iter().any(|&(place, sign)| bytes[place] != sign) {
@@ -400,8 +403,17 @@ mod tests {
             assert!(read.is_some());
             assert_eq!(instant(text), read, "{text}");
         }
-        for text in ["2025-02-29T00:00:00Z", "2025-11-16T10:00:60Z", "2025-11-16T24:00:00Z", "2200-01-01T00:00:00Z", "2025-11-16T10:00:00.Z",
-            "2025-11-16T10:00:00.0123456789Z", "2025-11-16T10:00:00+02:00", "2025-11-16 10:00:00Z", "2025-1١-16T10:00:00Z"] {
+        for text in [
+            "2025-02-29T00:00:00Z",
+            "2025-11-16T10:00:60Z",
+            "2025-11-16T24:00:00Z",
+            "2200-01-01T00:00:00Z",
+            "2025-11-16T10:00:00.Z",
+            "2025-11-16T10:00:00.0123456789Z",
+            "2025-11-16T10:00:00+02:00",
+            "2025-11-16 10:00:00Z",
+            "2025-1١-16T10:00:00Z",
+        ] {
             assert_eq!(instant(text), None, "{text}");
         }
     }

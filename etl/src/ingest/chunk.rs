@@ -11,8 +11,8 @@ use std::{
 use anyhow::{Context, Result};
 use deltalake::arrow::{
     array::{BinaryBuilder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder},
-    datatypes::{DataType, Field, Schema, SchemaRef},
     buffer::Buffer,
+    datatypes::{DataType, Field, Schema, SchemaRef},
     ipc::{reader::StreamDecoder, writer::StreamWriter},
 };
 use model::{
