@@ -1,6 +1,6 @@
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help run test bench setup web fmt lint screenshots clean-data
+.PHONY: help run test bench chaos setup web fmt lint screenshots clean-data
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\): ## \(.*\)/\1\t\2/p' Makefile | awk -F '\t' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -13,6 +13,9 @@ test: ## Run every test, those in a browser included
 
 bench: ## Measure the replay and the queries; writes bench/results.json
 	@scripts/bench.sh
+
+chaos: ## Let workers and services fail: ROUNDS=20 rounds, SEED=s for a certain one
+	@scripts/chaos.sh
 
 setup: ## Install what the build, the run and the tests need
 	@scripts/setup.sh test

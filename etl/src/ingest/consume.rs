@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
 use super::chunk::{Chunk, ChunkBuilder};
-use crate::live::TopicStats;
+use crate::{chaos, live::TopicStats};
 
 /// A chunk is handed on when it has this many events, ...
 const CHUNK_ROWS: usize = 1000;
@@ -145,6 +145,8 @@ pub(super) struct ConsumerSettings {
     pub(super) group: String,
     /// The static member of the group that this process is.
     pub(super) instance: Option<String>,
+    /// Milliseconds after which the group takes a silent member for dead.
+    pub(super) session_timeout_ms: u32,
     /// The broker is the embedded one, and this process its only worker.
     pub(super) own_broker: bool,
     pub(super) max_event_bytes: usize,
@@ -168,7 +170,8 @@ pub(super) fn run(
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "earliest")
-        .set("session.timeout.ms", "10000")
+        .set("session.timeout.ms", settings.session_timeout_ms.to_string())
+        .set("heartbeat.interval.ms", (settings.session_timeout_ms / 4).clamp(100, 3000).to_string())
         .set("statistics.interval.ms", "1000")
         .set("fetch.wait.max.ms", "100")
         .set("fetch.message.max.bytes", "2097152")
@@ -251,17 +254,19 @@ impl Consuming {
             if left_out.is_some_and(|since| since.elapsed() > GIVE_UP_AFTER) {
                 return Ok(End::LeftOut);
             }
-            while let Ok(command) = commands.try_recv() {
-                match command {
-                    ToConsumer::Seek(start) => self.seek(start),
-                    ToConsumer::Commit(offsets) => self.commit(&offsets),
-                    ToConsumer::Stop => return Ok(End::Stopped),
+            loop {
+                match commands.try_recv() {
+                    Ok(ToConsumer::Seek(start)) => self.seek(start),
+                    Ok(ToConsumer::Commit(offsets)) => self.commit(&offsets),
+                    Ok(ToConsumer::Stop) | Err(std_mpsc::TryRecvError::Disconnected) => return Ok(End::Stopped),
+                    Err(std_mpsc::TryRecvError::Empty) => break,
                 }
             }
             match self.consumer.poll(CHUNK_AGE / 2) {
                 Some(Ok(message)) => {
                     let mut builders = self.builders.lock().unwrap_or_else(PoisonError::into_inner);
                     let Some(builder) = builders.get_mut(&message.partition()) else { continue };
+                    chaos::point(format_args!("poll"))?;
                     builder.push(&message, self.max_event_bytes);
                     let full = builder.rows() >= CHUNK_ROWS || builder.bytes() >= CHUNK_BYTES;
                     let chunk = if full { Some(builder.finish()?) } else { None };
@@ -360,7 +365,10 @@ impl Consuming {
         for &(partition, offset) in offsets {
             let _ = list.add_partition_offset(self.topic, partition, Offset::Offset(offset));
         }
-        if let Err(error) = self.consumer.commit(&list, CommitMode::Async) {
+        let committed = chaos::point(format_args!("offsets.before"))
+            .and_then(|()| Ok(self.consumer.commit(&list, CommitMode::Async)?))
+            .and_then(|()| chaos::point(format_args!("offsets.after")));
+        if let Err(error) = committed {
             debug!(topic = self.topic, %error, "offsets not committed; the next commit makes up for it");
         }
     }

@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use deltalake::{
-    DeltaTable, DeltaTableBuilder, ObjectStore, ObjectStoreError, Path,
+    DeltaTable, DeltaTableBuilder, DeltaTableError, ObjectStore, ObjectStoreError, Path,
     arrow::{
         array::{RecordBatch, RecordBatchReader as _},
         compute::cast,
@@ -26,7 +26,7 @@ use deltalake::{
     kernel::{
         Action, Add, StructType, Transaction,
         engine::arrow_conversion::TryIntoKernel,
-        transaction::{CommitBuilder, CommitProperties},
+        transaction::{CommitBuilder, CommitProperties, TransactionError},
     },
     logstore::{commit_uri_from_version, get_actions, object_store::ObjectStoreExt as _},
     parquet::{
@@ -40,6 +40,7 @@ use deltalake::{
 use url::Url;
 
 use super::schema::TableSpec;
+use crate::chaos;
 
 /// A source and the position up to which it has been read: an offset of Kafka or a version of another table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +101,20 @@ pub async fn has_news(table: &DeltaTable) -> Result<bool> {
     }
 }
 
+/// Whether a commit failed because another one came first. The table is then read anew and the step made again.
+#[must_use]
+pub fn is_conflict(error: &anyhow::Error) -> bool {
+    error.chain().filter_map(|cause| cause.downcast_ref()).any(|cause| {
+        matches!(
+            cause,
+            DeltaTableError::VersionAlreadyExists(_)
+                | DeltaTableError::Transaction {
+                    source: TransactionError::CommitConflict(_) | TransactionError::MaxCommitAttempts(_)
+                }
+        )
+    })
+}
+
 /// An open table.
 pub struct LakeTable {
     spec: &'static TableSpec,
@@ -149,6 +164,14 @@ impl LakeTable {
         self.spec
     }
 
+    /// A place where tests make the table fail, such as `silver/transactions.commit.after`.
+    ///
+    /// # Errors
+    /// The one that was asked for.
+    pub fn point(&self, step: &str) -> Result<()> {
+        chaos::point(format_args!("{}/{}.{step}", self.spec.layer.name(), self.spec.name))
+    }
+
     /// Its layer and name, as a source of other tables: `silver/transactions`.
     #[must_use]
     pub fn source_name(&self) -> String {
@@ -178,6 +201,7 @@ impl LakeTable {
     /// # Errors
     /// When the log cannot be read.
     pub async fn refresh(&mut self) -> Result<()> {
+        self.point("refresh")?;
         let before = self.version();
         if self.listed.elapsed() < LIST_LOG_EVERY && !has_news(&self.table).await? {
             return Ok(());
@@ -257,6 +281,7 @@ impl LakeTable {
     }
 
     async fn write_files(&self, batches: &[RecordBatch]) -> Result<Vec<Action>> {
+        self.point("files.before")?;
         let context = || format!("writing Parquet files of {}", self.source_name());
         let mut writer = RecordBatchWriter::for_table(&self.table)
             .with_context(context)?
@@ -264,17 +289,21 @@ impl LakeTable {
         for batch in batches {
             writer.write(batch.clone()).await.with_context(context)?;
         }
-        Ok(writer.flush().await.with_context(context)?.into_iter().map(Action::Add).collect())
+        let written = writer.flush().await.with_context(context)?;
+        self.point("files.after")?;
+        Ok(written.into_iter().map(Action::Add).collect())
     }
 
     async fn commit(&mut self, actions: Vec<Action>, mode: SaveMode, positions: &[Position]) -> Result<()> {
         let partition_by = self.spec.partitioned_by.iter().map(|&column| column.to_owned()).collect();
+        self.point("commit.before")?;
         let operation = DeltaOperation::Write { mode, partition_by: Some(partition_by), predicate: None };
         let committed = CommitBuilder::from(LakeTable::commit_properties(positions))
             .with_actions(actions)
             .build(Some(self.table.snapshot()?.snapshot()), self.table.log_store(), operation)
             .await
             .with_context(|| format!("committing to {}", self.source_name()))?;
+        self.point("commit.after")?;
         let expected = self.version() + 1;
         self.table.state = Some(committed.snapshot());
         if self.version() != expected {
@@ -343,6 +372,7 @@ impl LakeTable {
     /// # Errors
     /// When the file cannot be fetched or is not Parquet.
     pub async fn read(&self, file: &Add, columns: &[&str]) -> Result<Vec<RecordBatch>> {
+        self.point("read")?;
         let context = || format!("reading {} of {}", file.path, self.source_name());
         let store = self.table.object_store();
         let path = Path::parse(&file.path).with_context(context)?;
