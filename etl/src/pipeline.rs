@@ -19,7 +19,7 @@ use crate::{
     lease,
     live::{self, WorkerStats},
     maintenance,
-    settings::Settings,
+    settings::{Settings, Stage},
     silver::Silver,
 };
 
@@ -119,38 +119,44 @@ impl Pipeline {
             lease
         };
 
+        let does = |stage| settings.pipeline.does(stage);
         for topic in Topic::ALL {
             let (bronze_committed, bronze_news) = watch::channel(-1);
-            let stage = Ingest {
-                topic,
-                settings: settings.clone(),
-                bootstrap_servers: bootstrap_servers.to_owned(),
-                redis: redis.clone(),
-                lake: lake.clone(),
-                stats: stats.clone(),
-                committed: bronze_committed,
-                stop: ingest.stop.clone(),
-            };
-            ingest.tasks.spawn(keep_ingesting(stage));
-
-            let mut stage =
-                Silver::open(topic, settings.clone(), &lake, stats.clone(), silver_committed.clone()).await?;
-            let stop = silver.stop.clone();
-            let lease = leased(format!("silver/{}", topic.name()));
-            silver.tasks.spawn(async move {
-                stage.run(bronze_news, lease.clone(), &stop).await;
-                // Where it is another worker's work, that one goes on.
-                if lease.is_held() { stage.drain().await.context("draining Silver") } else { Ok(()) }
-            });
+            if does(Stage::Bronze) {
+                let stage = Ingest {
+                    topic,
+                    settings: settings.clone(),
+                    bootstrap_servers: bootstrap_servers.to_owned(),
+                    redis: redis.clone(),
+                    lake: lake.clone(),
+                    stats: stats.clone(),
+                    committed: bronze_committed,
+                    stop: ingest.stop.clone(),
+                };
+                ingest.tasks.spawn(keep_ingesting(stage));
+            }
+            if does(Stage::Silver) {
+                let mut stage =
+                    Silver::open(topic, settings.clone(), &lake, stats.clone(), silver_committed.clone()).await?;
+                let stop = silver.stop.clone();
+                let lease = leased(format!("silver/{}", topic.name()));
+                silver.tasks.spawn(async move {
+                    stage.run(bronze_news, lease.clone(), &stop).await;
+                    // Where it is another worker's work, that one goes on.
+                    if lease.is_held() { stage.drain().await.context("draining Silver") } else { Ok(()) }
+                });
+            }
         }
 
-        let mut stage = Gold::open(settings.clone(), &lake, stats.clone(), gold_committed).await?;
-        let stop = gold.stop.clone();
-        let lease = leased("gold".to_owned());
-        gold.tasks.spawn(async move {
-            stage.run(silver_news, lease.clone(), &stop).await;
-            if lease.is_held() { stage.drain().await.context("draining Gold") } else { Ok(()) }
-        });
+        if does(Stage::Gold) {
+            let mut stage = Gold::open(settings.clone(), &lake, stats.clone(), gold_committed).await?;
+            let stop = gold.stop.clone();
+            let lease = leased("gold".to_owned());
+            gold.tasks.spawn(async move {
+                stage.run(silver_news, lease.clone(), &stop).await;
+                if lease.is_held() { stage.drain().await.context("draining Gold") } else { Ok(()) }
+            });
+        }
 
         let stop = others.stop.clone();
         let published = live::publish(stats.clone(), redis.clone(), stop.clone());
@@ -158,8 +164,10 @@ impl Pipeline {
             published.await;
             Ok(())
         });
-        let lease = leased("maintenance".to_owned());
-        others.tasks.spawn(maintenance::run(lake, settings, lease, stop.clone()));
+        if does(Stage::Maintenance) {
+            let lease = leased("maintenance".to_owned());
+            others.tasks.spawn(maintenance::run(lake, settings, lease, stop.clone()));
+        }
         others.tasks.spawn(async move {
             lease::keep(offers, holder, redis, stop).await;
             Ok(())
