@@ -34,6 +34,12 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// For whoever is alone.
+    #[must_use]
+    pub fn always() -> Lease {
+        Lease { held: watch::channel(true).1, passed_on: Arc::default() }
+    }
+
     #[must_use]
     pub fn is_held(&self) -> bool {
         *self.held.borrow()

@@ -150,8 +150,6 @@ pub(super) struct ConsumerSettings {
     pub(super) instance: Option<String>,
     /// Milliseconds after which the group takes a silent member for dead.
     pub(super) session_timeout_ms: u32,
-    /// The broker is the embedded one, and this process its only worker.
-    pub(super) own_broker: bool,
     pub(super) max_event_bytes: usize,
 }
 
@@ -183,7 +181,6 @@ pub(super) fn run(
     if let Some(instance) = &settings.instance {
         config.set("group.instance.id", instance);
     }
-    let mut anew = 0;
     loop {
         let builders = Arc::new(Mutex::new(HashMap::new()));
         let left_out = Arc::new(Mutex::new(Some(Instant::now())));
@@ -213,12 +210,6 @@ pub(super) fn run(
             End::LeftOut => {
                 warn!(topic, "the consumer group gives out no partitions; joining it anew");
                 stats.consume.failed("The consumer group gives out no partitions; joining it anew.");
-                if settings.own_broker {
-                    // The embedded broker goes on waiting for whom it lost. Where to begin stands in Bronze, so that another
-                    // group is as good; the next start begins with the first one, cleared.
-                    anew += 1;
-                    config.set("group.id", format!("{}.{anew}", settings.group));
-                }
             }
         }
     }

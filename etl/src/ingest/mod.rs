@@ -119,7 +119,6 @@ impl Ingest {
             group: self.settings.group_of(topic),
             instance: self.settings.group_instance().map(ToOwned::to_owned),
             session_timeout_ms: self.settings.kafka.session_timeout_ms,
-            own_broker: self.settings.kafka.bootstrap_servers.is_empty(),
             max_event_bytes: self.settings.ingest.max_event_bytes,
         };
         let consumer_stats = stats.clone();
