@@ -462,7 +462,7 @@ impl Reader {
     /// # Errors
     /// When the file cannot be fetched or is not Parquet.
     pub async fn read(&self, file: &Add, columns: &[&str]) -> Result<Vec<RecordBatch>> {
-        self.point("read")?;
+        chaos::point(format_args!("{}/{}.read", self.spec.layer.name(), self.spec.name))?;
         let context = || format!("reading {} of {}", file.path, self.source_name());
         let store = self.table.object_store();
         let path = Path::parse(&file.path).with_context(context)?;

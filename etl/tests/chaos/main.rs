@@ -34,7 +34,7 @@ fn say(text: &str) {
     eprintln!("{text}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn whatever_fails_everything_arrives_once() -> Result<()> {
     let seed: Option<u64> = variable("SEED");
     let rounds = variable("ROUNDS").unwrap_or(if seed.is_some() { 1 } else { ROUNDS });
@@ -62,7 +62,7 @@ async fn whatever_fails_everything_arrives_once() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn workers_that_come_and_go_share_the_work_without_an_error() -> Result<()> {
     if is_named() {
         // Another test has the topics.
@@ -122,7 +122,7 @@ async fn run(plan: &Plan, world: &mut World) -> Result<Report> {
     let mut report = Report { workers: plan.workers.len(), faults: plan.faults.len(), ..Report::default() };
     let ends = workers.into_iter().map(|worker| worker.end(plan.ends_in_order));
     report.starts = futures::future::try_join_all(ends).await?.iter().sum();
-    let truth = Truth::new(world.read_kafka()?, &sent)?;
+    let truth = Truth::new(world.read_kafka().await?, &sent)?;
     report.messages = truth.count();
     truth.check(&world.lake).await?;
     for entry in std::fs::read_dir(world.folder.path())? {

@@ -51,17 +51,17 @@ pub(crate) enum Fault {
 
 /// What a step does when it is made to fail, and how often it may be done before that.
 const STEPS: [(&str, Range<u32>); 12] = [
-    ("poll", 0..300),
-    ("buffer.push.before", 0..12),
-    ("buffer.push.after", 0..12),
+    ("poll", 0..150),
+    ("buffer.push.before", 0..8),
+    ("buffer.push.after", 0..8),
     ("buffer.peek", 0..8),
     ("buffer.trim.before", 0..8),
     ("buffer.trim.after", 0..8),
     ("offsets.before", 0..8),
     ("offsets.after", 0..8),
-    ("maintenance.merge.before", 0..3),
+    ("maintenance.merge.before", 0..2),
     ("maintenance.merge.after", 0..3),
-    ("maintenance.log.before", 0..3),
+    ("maintenance.log.before", 0..2),
     ("maintenance.log.after", 0..3),
 ];
 
@@ -164,12 +164,12 @@ fn worker(random: &mut StdRng, number: usize) -> WorkerPlan {
         ("MAINTENANCE_EVERY_COMMITS", any(random, 1..10)),
         ("MAINTENANCE_LOOK_EVERY_SECONDS", "1".to_owned()),
     ];
-    let lives = (0..random.random_range(0..=3)).map(|_| failpoints(random)).collect();
+    let lives = (0..random.random_range(0..=4)).map(|_| failpoints(random)).collect();
     WorkerPlan { joins, is_static: random.random_bool(0.5), settings, lives }
 }
 
 fn failpoints(random: &mut StdRng) -> String {
-    let mut points: Vec<String> = (0..random.random_range(1..=2)).map(|_| failpoint(random)).collect();
+    let mut points: Vec<String> = (0..random.random_range(2..=5)).map(|_| failpoint(random)).collect();
     if random.random_bool(0.2) {
         let seconds: i64 = random.random_range(-200_000..200_000);
         points.push(format!("clock={}*off->return({seconds})", random.random_range(0..4)));
@@ -186,7 +186,8 @@ fn failpoint(random: &mut StdRng) -> String {
         let is_thing = table.ends_with("/customers") || table.ends_with("/products");
         let steps: &[&str] = if is_thing && random.random_bool(0.5) { &OF_THINGS } else { &OF_TABLE };
         let step = steps.choose(random).expect("there are some");
-        (format!("{table}.{step}"), random.random_range(0..6))
+        // Mostly soon: a round is short.
+        (format!("{table}.{step}"), random.random_range(0..6).min(random.random_range(0..6)))
     };
     let action = match random.random_range(0..10) {
         0..5 => "1*return(kill)".to_owned(),

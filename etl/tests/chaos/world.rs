@@ -138,32 +138,9 @@ impl World {
     }
 
     /// Everything that is in Kafka.
-    pub(crate) fn read_kafka(&self) -> Result<BTreeMap<Place, Vec<u8>>> {
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", self.broker.servers())
-            .set("group.id", "chaos")
-            .set("enable.auto.commit", "false")
-            .create()?;
-        let mut wanted = 0;
-        let mut list = TopicPartitionList::new();
-        for topic in Topic::ALL {
-            for (partition, (first, end)) in kafka::watermarks(&self.broker.servers(), topic)? {
-                wanted += usize::try_from(end - first)?;
-                list.add_partition_offset(topic.name(), partition, Offset::Offset(first))?;
-            }
-        }
-        consumer.assign(&list)?;
-        let mut found = BTreeMap::new();
-        let began = Instant::now();
-        while found.len() < wanted {
-            ensure!(began.elapsed() < SETTLES_WITHIN, "Kafka hands out {} of {wanted} messages", found.len());
-            let Some(message) = consumer.poll(Duration::from_millis(200)) else { continue };
-            let message = message?;
-            let topic = Topic::from_name(message.topic()).context("a topic of ours")?;
-            let place = (topic, message.partition(), message.offset());
-            found.insert(place, message.payload().unwrap_or_default().to_vec());
-        }
-        Ok(found)
+    pub(crate) async fn read_kafka(&self) -> Result<BTreeMap<Place, Vec<u8>>> {
+        let servers = self.broker.servers();
+        tokio::task::spawn_blocking(move || read_kafka(&servers)).await?
     }
 
     pub(crate) async fn restart_broker(&mut self) -> Result<()> {
@@ -306,4 +283,32 @@ impl Drop for Disk {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(&self.path).status();
     }
+}
+
+fn read_kafka(servers: &str) -> Result<BTreeMap<Place, Vec<u8>>> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", servers)
+        .set("group.id", "chaos")
+        .set("enable.auto.commit", "false")
+        .create()?;
+    let mut wanted = 0;
+    let mut list = TopicPartitionList::new();
+    for topic in Topic::ALL {
+        for (partition, (first, end)) in kafka::watermarks(servers, topic)? {
+            wanted += usize::try_from(end - first)?;
+            list.add_partition_offset(topic.name(), partition, Offset::Offset(first))?;
+        }
+    }
+    consumer.assign(&list)?;
+    let mut found = BTreeMap::new();
+    let began = Instant::now();
+    while found.len() < wanted {
+        ensure!(began.elapsed() < SETTLES_WITHIN, "Kafka hands out {} of {wanted} messages", found.len());
+        let Some(message) = consumer.poll(Duration::from_millis(200)) else { continue };
+        let message = message?;
+        let topic = Topic::from_name(message.topic()).context("a topic of ours")?;
+        let place = (topic, message.partition(), message.offset());
+        found.insert(place, message.payload().unwrap_or_default().to_vec());
+    }
+    Ok(found)
 }
