@@ -34,6 +34,7 @@ use crate::events::{MAX_EVENT_BYTES, Made};
 
 /// From the last fault to everything being in Gold. Longer than anything takes, so that what is stuck is said to be.
 const SETTLES_WITHIN: Duration = Duration::from_secs(90);
+const BROKER_STARTS_WITHIN: Duration = Duration::from_secs(10);
 const LAKE_MEGABYTES: usize = 96;
 
 /// Topic, partition, offset.
@@ -149,7 +150,15 @@ impl World {
                 if let Some(services) = services.take() {
                     services.stop().await;
                 }
-                let again = Services::start(settings).await?;
+                // The former one's last work with its database may still end.
+                let began = Instant::now();
+                let again = loop {
+                    match Services::start(settings).await {
+                        Err(error) if began.elapsed() < BROKER_STARTS_WITHIN => drop(error),
+                        started => break started?,
+                    }
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                };
                 let port = format!(":{}", settings.kafka.embedded_port);
                 ensure!(again.kafka.ends_with(&port), "the broker's port {port} was taken meanwhile");
                 *services = Some(again);
