@@ -1,6 +1,6 @@
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help run test bench fuzz setup web fmt lint screenshots clean-data
+.PHONY: help run test bench chaos fuzz setup web fmt lint screenshots clean-data
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\): ## \(.*\)/\1\t\2/p' Makefile | awk -F '\t' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -13,6 +13,9 @@ test: ## Run every test, those in a browser included
 
 bench: ## Measure the pipeline, the replay and the queries; writes bench/results.json
 	@scripts/bench.sh
+
+chaos: ## Let workers and services fail: ROUNDS=20 rounds, SEED=s for a certain one
+	@scripts/chaos.sh
 
 fuzz: ## Feed the readers of events with what a fuzzer comes up with: make fuzz SECONDS_EACH=900
 	@scripts/fuzz.sh $${SECONDS_EACH:-60}

@@ -14,6 +14,7 @@ use deltalake::arrow::{
 };
 use etl::{
     lake::{Lake, schema, table::Position},
+    lease::Lease,
     maintenance,
     memory::resident_bytes,
     produce::generate::Generator,
@@ -45,7 +46,7 @@ async fn main() -> Result<()> {
     settings.maintenance.log_retention_hours = 0;
     settings.maintenance.retention_hours = 0;
     let stop = CancellationToken::new();
-    let maintained = tokio::spawn(maintenance::run(lake.clone(), Arc::new(settings), stop.clone()));
+    let maintained = tokio::spawn(maintenance::run(lake.clone(), Arc::new(settings), Lease::always(), stop.clone()));
 
     let mut generator = Generator::new(1);
     println!("{:>8}{:>12}{:>12}{:>12}{:>12}{:>10}", "commits", "mean ms", "p50 ms", "p99 ms", "RSS MB", "files");

@@ -26,13 +26,14 @@ use deltalake::{
 use model::{metric, topic::Topic};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, error, info_span};
+use tracing::{Instrument, debug, error, info_span};
 
 use crate::{
     lake::{
         Lake, LakeTable, TableSpec, schema,
-        table::{Change, Position},
+        table::{Change, Position, is_conflict},
     },
+    lease::Lease,
     live::WorkerStats,
     pipeline::caught,
     settings::Settings,
@@ -205,17 +206,21 @@ impl Gold {
         Ok(Gold { settings, tables, stats, committed })
     }
 
-    /// Runs until it is told to stop. The last rows are taken with [`Gold::drain`].
-    pub async fn run(&mut self, mut news: watch::Receiver<u64>, stop: &CancellationToken) {
+    /// Works while the lease is held, until it is told to stop. The last rows are taken with [`Gold::drain`].
+    pub async fn run(&mut self, mut news: watch::Receiver<u64>, mut lease: Lease, stop: &CancellationToken) {
         let interval = Duration::from_millis(self.settings.gold.min_interval_ms);
         while !stop.is_cancelled() {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = lease.held() => {}
+            }
             let began = Instant::now();
             news.mark_unchanged();
             match caught(self.round()).await {
                 // A full batch: there is more, and nothing to wait for.
                 Ok(Round::Full) => continue,
                 Ok(Round::Some | Round::Nothing) => {}
-                Err(error) => self.failed(&error).await,
+                Err(error) => self.failed(&error, &lease).await,
             }
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -238,10 +243,15 @@ impl Gold {
         Ok(())
     }
 
-    async fn failed(&mut self, error: &anyhow::Error) {
-        error!(error = format!("{error:#}"), "a Gold batch failed and is tried again");
-        for topic in Topic::ALL {
-            self.stats.topic(topic).gold.failed(&format!("{error:#}"));
+    async fn failed(&mut self, error: &anyhow::Error, lease: &Lease) {
+        if is_conflict(error) {
+            debug!(error = format!("{error:#}"), "another worker committed first");
+        } else {
+            error!(error = format!("{error:#}"), "a Gold batch failed and is tried again");
+            for topic in Topic::ALL {
+                self.stats.topic(topic).gold.failed(&format!("{error:#}"));
+            }
+            lease.pass_on();
         }
         for table in &mut self.tables {
             let _ = table.table.refresh().await;

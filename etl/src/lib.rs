@@ -15,17 +15,21 @@
 //! * [`memory`]: what this process uses, and how it is kept small
 //! * [`produce`]: events for demonstration, tests and benchmarks
 //! * [`embedded`]: the services that are started where none are named
+//! * [`lease`]: which of several workers does what one can do alone
 //! * [`settings`]: every setting
+//! * [`chaos`]: where tests make it fail
 
 //!
 //! Entry points return boxed futures: a future's code is generated where it is polled, and so the pipeline is compiled once,
 //! here, and not again in each program and each test.
 
+pub mod chaos;
 pub mod embedded;
 pub mod gold;
 pub mod ingest;
 pub mod kafka;
 pub mod lake;
+pub mod lease;
 pub mod live;
 pub mod maintenance;
 pub mod memory;

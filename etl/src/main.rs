@@ -78,6 +78,7 @@ enum Produce {
 
 fn main() -> ExitCode {
     etl::memory::limit_arenas();
+    etl::chaos::arm();
     let arguments = Arguments::parse();
     match run(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,

@@ -15,29 +15,32 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use crate::{
+    chaos,
     lake::{Lake, LakeTable, TableSpec, schema},
+    lease::Lease,
+    pipeline::caught,
     progress,
     settings::Settings,
 };
 
-/// How often the tables are looked at.
-const EVERY: Duration = Duration::from_secs(20);
-
-/// Runs until it is told to stop.
+/// Works while the lease is held, until it is told to stop.
 ///
 /// # Errors
 /// Never: what fails is tried again on the next round.
-pub async fn run(lake: Lake, settings: Arc<Settings>, stop: CancellationToken) -> Result<()> {
+pub async fn run(lake: Lake, settings: Arc<Settings>, lease: Lease, stop: CancellationToken) -> Result<()> {
     let mut kept: HashMap<&'static str, Kept> = HashMap::new();
-    let mut tick = tokio::time::interval(EVERY);
+    let mut tick = tokio::time::interval(Duration::from_secs(settings.maintenance.look_every_seconds.max(1)));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             _ = tick.tick() => {}
         }
+        if !lease.is_held() {
+            continue;
+        }
         for spec in schema::all() {
-            let round = look_after(&lake, spec, &settings, &mut kept);
+            let round = caught(look_after(&lake, spec, &settings, &mut kept));
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 result = round => if let Err(error) = result {
@@ -83,6 +86,7 @@ async fn look_after(
 /// # Errors
 /// When a writer's commit comes between, or the lake cannot be read or written.
 pub async fn merge_small_files(table: &LakeTable, spec: &TableSpec) -> Result<()> {
+    chaos::point(format_args!("maintenance.merge.before"))?;
     let (_, metrics) = table
         .delta()
         .clone()
@@ -92,6 +96,7 @@ pub async fn merge_small_files(table: &LakeTable, spec: &TableSpec) -> Result<()
         .with_writer_properties(crate::lake::table::writer_properties(spec))
         .await
         .with_context(|| format!("merging small files of {}", table.source_name()))?;
+    chaos::point(format_args!("maintenance.merge.after"))?;
     if metrics.num_files_removed > 0 {
         info!(
             table = table.source_name(),
@@ -126,12 +131,14 @@ pub async fn delete_old(lake: &Lake, table: &LakeTable, settings: &Settings) -> 
             info!(table = table.source_name(), files = metrics.files_deleted.len(), "old files deleted");
         }
     }
-    let until = Utc::now() - hours(settings.maintenance.log_retention_hours)?;
+    chaos::point(format_args!("maintenance.log.before"))?;
+    let until = chaos::now() - hours(settings.maintenance.log_retention_hours)?;
     let keep = u64::try_from(consumed).unwrap_or(0);
     let log = table.delta().log_store();
     let deleted = checkpoints::cleanup_expired_logs_for(keep, log.as_ref(), until.timestamp_millis(), None)
         .await
         .with_context(|| format!("deleting old log entries of {}", table.source_name()))?;
+    chaos::point(format_args!("maintenance.log.after"))?;
     if deleted > 0 {
         info!(table = table.source_name(), entries = deleted, "old log entries deleted");
     }

@@ -1,14 +1,14 @@
 //! The flow, wired in one place. Stages hand on no data: each reads what the one before has committed, and is only told that
 //! there is news. So any of them may stop, fail or start again without the others noticing more than silence.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use futures::{FutureExt, future::BoxFuture};
 use model::topic::Topic;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use crate::{
@@ -16,11 +16,15 @@ use crate::{
     ingest::{Ingest, buffer},
     kafka,
     lake::Lake,
+    lease,
     live::{self, WorkerStats},
     maintenance,
     settings::{Settings, Stage},
     silver::Silver,
 };
+
+/// Pause before a topic's ingest that ended by a fault begins anew.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 /// A pipeline at work.
 pub struct Pipeline {
@@ -40,6 +44,20 @@ pub(crate) async fn caught<T>(step: impl Future<Output = Result<T>>) -> Result<T
         let why = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         bail!("a fault in the program: {}", why.unwrap_or("it panicked"))
     })
+}
+
+/// Runs a topic's ingest, and begins anew when it ends by a fault.
+async fn keep_ingesting(stage: Ingest) -> Result<()> {
+    loop {
+        match caught(stage.clone().run()).await {
+            Err(error) if !stage.stop.is_cancelled() => {
+                error!(topic = stage.topic.name(), error = format!("{error:#}"), "consuming ended and begins anew");
+                stage.stats.topic(stage.topic).consume.failed(&format!("{error:#}"));
+                tokio::time::sleep(RESTART_PAUSE).await;
+            }
+            ended => return ended,
+        }
+    }
 }
 
 /// Tasks that stop together.
@@ -92,6 +110,15 @@ impl Pipeline {
         let (mut ingest, mut silver, mut gold, mut others) =
             (Running::new(), Running::new(), Running::new(), Running::new());
 
+        // A worker that comes back under its name goes on with what was its work.
+        let holder: Arc<str> = settings.group_instance().unwrap_or(stats.worker()).into();
+        let mut offers = Vec::new();
+        let mut leased = |name: String| {
+            let (lease, offer) = lease::offer(&name);
+            offers.push(offer);
+            lease
+        };
+
         let does = |stage| settings.pipeline.does(stage);
         for topic in Topic::ALL {
             let (bronze_committed, bronze_news) = watch::channel(-1);
@@ -106,15 +133,17 @@ impl Pipeline {
                     committed: bronze_committed,
                     stop: ingest.stop.clone(),
                 };
-                ingest.tasks.spawn(stage.run());
+                ingest.tasks.spawn(keep_ingesting(stage));
             }
             if does(Stage::Silver) {
                 let mut stage =
                     Silver::open(topic, settings.clone(), &lake, stats.clone(), silver_committed.clone()).await?;
                 let stop = silver.stop.clone();
+                let lease = leased(format!("silver/{}", topic.name()));
                 silver.tasks.spawn(async move {
-                    stage.run(bronze_news, &stop).await;
-                    stage.drain().await.context("draining Silver")
+                    stage.run(bronze_news, lease.clone(), &stop).await;
+                    // Where it is another worker's work, that one goes on.
+                    if lease.is_held() { stage.drain().await.context("draining Silver") } else { Ok(()) }
                 });
             }
         }
@@ -122,21 +151,27 @@ impl Pipeline {
         if does(Stage::Gold) {
             let mut stage = Gold::open(settings.clone(), &lake, stats.clone(), gold_committed).await?;
             let stop = gold.stop.clone();
+            let lease = leased("gold".to_owned());
             gold.tasks.spawn(async move {
-                stage.run(silver_news, &stop).await;
-                stage.drain().await.context("draining Gold")
+                stage.run(silver_news, lease.clone(), &stop).await;
+                if lease.is_held() { stage.drain().await.context("draining Gold") } else { Ok(()) }
             });
         }
 
         let stop = others.stop.clone();
-        let published = live::publish(stats.clone(), redis, stop.clone());
+        let published = live::publish(stats.clone(), redis.clone(), stop.clone());
         others.tasks.spawn(async move {
             published.await;
             Ok(())
         });
         if does(Stage::Maintenance) {
-            others.tasks.spawn(maintenance::run(lake, settings, stop));
+            let lease = leased("maintenance".to_owned());
+            others.tasks.spawn(maintenance::run(lake, settings, lease, stop.clone()));
         }
+        others.tasks.spawn(async move {
+            lease::keep(offers, holder, redis, stop).await;
+            Ok(())
+        });
 
         info!(worker = stats.worker(), "pipeline started");
         Ok(Pipeline { stats, gold_committed: gold_news, ingest, silver, gold, others })

@@ -136,6 +136,7 @@ pub struct Kafka {
     pub group: String,
     pub instance: String,
     pub partitions: u16,
+    pub session_timeout_ms: u32,
     pub embedded_port: u16,
 }
 
@@ -177,6 +178,7 @@ pub struct Gold {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Maintenance {
+    pub look_every_seconds: u64,
     pub every_commits: u64,
     pub retention_hours: u64,
     pub log_retention_hours: u64,

@@ -5,7 +5,9 @@ use std::{net::SocketAddr, time::Duration};
 use chrono::{DateTime, Utc};
 use etl::{
     embedded::Services,
+    lake::Lake,
     produce::generate::{self, Load},
+    progress,
     settings::Settings,
 };
 use model::{
@@ -141,6 +143,57 @@ async fn it_starts_serves_and_stops() {
     stop.send(()).expect("it is running");
     running.await.expect("no panic").expect("a clean stop");
     assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+}
+
+/// Waits until health says this of the whole.
+async fn wait_for(address: SocketAddr, status: Status) {
+    let begun = Instant::now();
+    while health(address).await.status != status {
+        assert!(begun.elapsed() < PATIENCE, "never {status:?}: {:?}", health(address).await);
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_database_the_site_says_so_and_events_go_on_to_gold() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut settings = settings(&folder);
+    settings.database.url = "postgres://unused".to_owned();
+    let others = Services::start(&settings).await.expect("a broker and a Redis");
+    settings.kafka.bootstrap_servers = others.kafka.clone();
+    settings.redis.url = others.redis_url.clone();
+    settings.database.url = String::new();
+    let database = Services::start(&settings).await.expect("a database");
+    settings.database.url = database.database_url.clone();
+    let lake = settings.lake_path();
+    let application =
+        Application::build(settings, folder.path().join("site"), env!("CARGO_BIN_EXE_streamlinehub").into())
+            .await
+            .expect("a free port");
+    let address = application.address();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = tokio::spawn(application.run_until(async move { _ = stopped.await }));
+    wait_for(address, Status::Ok).await;
+
+    database.stop().await;
+    wait_for(address, Status::Down).await;
+    let wrong = health(address).await.components.into_iter().filter(|component| component.status != Status::Ok);
+    assert_eq!(wrong.map(|component| component.name).collect::<Vec<_>>(), ["postgres"]);
+    let broker = others.kafka.clone();
+    let load = Load { rate: 1000.0, count: 50, seed: 2, bytes: None };
+    let sent = tokio::task::spawn_blocking(move || generate::run(&broker, load, &CancellationToken::new())).await;
+    assert_eq!(sent.expect("a thread").expect("Kafka takes events"), 50);
+    let lake = Lake::open(&lake).expect("the lake");
+    let begun = Instant::now();
+    while !progress::behind(&others.kafka, &lake).await.expect("an answer").is_nothing() {
+        assert!(begun.elapsed() < PATIENCE, "the events did not reach Gold");
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(health(address).await.status, Status::Down);
+
+    stop.send(()).expect("it is running");
+    running.await.expect("no panic").expect("a clean stop");
+    others.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,7 +15,7 @@ use tracing::{debug, warn};
 use url::Url;
 use uuid::Uuid;
 
-use super::storage::BrokerStorage;
+use super::{groups::Groups, storage::BrokerStorage};
 
 const CLUSTER: &str = "streamlinehub";
 const NODE: i32 = 1;
@@ -44,6 +44,7 @@ impl Broker {
         let storage = open_storage(folder, port, groups).await?;
         let coordinator = Controller::with_storage(storage.clone())
             .map_err(|error| anyhow!("its groups cannot be set up: {error}"))?;
+        let coordinator = Groups::new(coordinator);
         let serving = tokio::spawn(serve(listener, storage.clone(), coordinator));
         let syncing = tokio::spawn({
             let storage = storage.clone();
@@ -96,7 +97,7 @@ async fn open_storage(folder: &Path, port: u16, groups: &[String]) -> Result<Bro
 }
 
 /// Takes connections until it is aborted, which ends them too.
-async fn serve(listener: TcpListener, storage: BrokerStorage, coordinator: Controller<BrokerStorage>) {
+async fn serve(listener: TcpListener, storage: BrokerStorage, coordinator: Groups) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -112,7 +113,7 @@ async fn serve(listener: TcpListener, storage: BrokerStorage, coordinator: Contr
     }
 }
 
-async fn answer(stream: TcpStream, storage: BrokerStorage, coordinator: Controller<BrokerStorage>) {
+async fn answer(stream: TcpStream, storage: BrokerStorage, coordinator: Groups) {
     // Answers are small and waited for.
     let _ = stream.set_nodelay(true);
     let service = match services(CLUSTER, coordinator, storage, None) {

@@ -6,6 +6,7 @@
 
 mod broker;
 mod child;
+mod groups;
 mod log;
 mod postgres;
 mod redis;

@@ -20,7 +20,10 @@ use super::{
     buffer::Buffer,
     chunk::{self, column},
 };
-use crate::lake::{Lake, LakeTable, schema, table::Position};
+use crate::{
+    chaos,
+    lake::{Lake, LakeTable, schema, table::Position},
+};
 
 /// Where a batch takes its events from.
 #[derive(Clone, Debug)]
@@ -78,7 +81,7 @@ impl BronzeWriter {
 
     /// Brings everything that waits into Bronze.
     pub(super) async fn write(&mut self, waiting: &[Waiting]) -> Result<Written, Fault> {
-        let now = Utc::now();
+        let now = chaos::now();
         let mut positions = Vec::new();
         let mut written = Written::new();
         let mut good = Vec::new();

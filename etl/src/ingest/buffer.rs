@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::chaos;
 use anyhow::{Context, Result};
 use redis::{AsyncCommands, aio::ConnectionManager, aio::ConnectionManagerConfig};
 
@@ -46,6 +47,7 @@ impl Buffer {
 
     /// Adds a chunk at the end; returns how many chunks the list has then.
     pub(super) async fn push(&mut self, partition: i32, chunk: &[u8]) -> Result<usize> {
+        chaos::point(format_args!("buffer.push.before"))?;
         let key = self.key(partition);
         let (length,): (usize,) = redis::pipe()
             .rpush(&key, chunk)
@@ -54,11 +56,13 @@ impl Buffer {
             .query_async(&mut self.connection)
             .await
             .context("Redis did not take a chunk")?;
+        chaos::point(format_args!("buffer.push.after"))?;
         Ok(length)
     }
 
     /// The first chunks of the list, which stay in it.
     pub(super) async fn peek(&mut self, partition: i32, chunks: usize) -> Result<Vec<Vec<u8>>> {
+        chaos::point(format_args!("buffer.peek"))?;
         let last = isize::try_from(chunks).context("too many chunks")? - 1;
         self.connection.lrange(self.key(partition), 0, last).await.context("Redis did not hand out chunks")
     }
@@ -66,7 +70,9 @@ impl Buffer {
     /// Drops the first chunks of the list.
     pub(super) async fn trim(&mut self, partition: i32, chunks: usize) -> Result<()> {
         let first = isize::try_from(chunks).context("too many chunks")?;
-        self.connection.ltrim(self.key(partition), first, -1).await.context("Redis did not drop chunks")
+        chaos::point(format_args!("buffer.trim.before"))?;
+        let () = self.connection.ltrim(self.key(partition), first, -1).await.context("Redis did not drop chunks")?;
+        chaos::point(format_args!("buffer.trim.after"))
     }
 
     pub(super) async fn clear(&mut self, partition: i32) -> Result<()> {

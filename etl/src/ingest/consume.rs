@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
 use super::chunk::{Chunk, ChunkBuilder};
-use crate::{kafka, live::TopicStats};
+use crate::{chaos, kafka, live::TopicStats};
 
 /// A chunk is handed on when it has this many events, ...
 const CHUNK_ROWS: usize = 8000;
@@ -148,8 +148,8 @@ pub(super) struct ConsumerSettings {
     pub(super) group: String,
     /// The static member of the group that this process is.
     pub(super) instance: Option<String>,
-    /// The broker is the embedded one, and this process its only worker.
-    pub(super) own_broker: bool,
+    /// Milliseconds after which the group takes a silent member for dead.
+    pub(super) session_timeout_ms: u32,
     pub(super) max_event_bytes: usize,
 }
 
@@ -171,7 +171,8 @@ pub(super) fn run(
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "earliest")
-        .set("session.timeout.ms", "10000")
+        .set("session.timeout.ms", settings.session_timeout_ms.to_string())
+        .set("heartbeat.interval.ms", (settings.session_timeout_ms / 4).clamp(100, 3000).to_string())
         .set("statistics.interval.ms", "1000")
         .set("allow.auto.create.topics", "false");
     for (name, value) in kafka::FETCHING {
@@ -180,7 +181,6 @@ pub(super) fn run(
     if let Some(instance) = &settings.instance {
         config.set("group.instance.id", instance);
     }
-    let mut anew = 0;
     loop {
         let builders = Arc::new(Mutex::new(HashMap::new()));
         let left_out = Arc::new(Mutex::new(Some(Instant::now())));
@@ -210,12 +210,6 @@ pub(super) fn run(
             End::LeftOut => {
                 warn!(topic, "the consumer group gives out no partitions; joining it anew");
                 stats.consume.failed("The consumer group gives out no partitions; joining it anew.");
-                if settings.own_broker {
-                    // The embedded broker goes on waiting for whom it lost. Where to begin stands in Bronze, so that another
-                    // group is as good; the next start begins with the first one, cleared.
-                    anew += 1;
-                    config.set("group.id", format!("{}.{anew}", settings.group));
-                }
             }
         }
     }
@@ -251,11 +245,12 @@ impl Consuming {
             if left_out.is_some_and(|since| since.elapsed() > GIVE_UP_AFTER) {
                 return Ok(End::LeftOut);
             }
-            while let Ok(command) = commands.try_recv() {
-                match command {
-                    ToConsumer::Seek(start) => self.seek(start),
-                    ToConsumer::Commit(offsets) => self.commit(&offsets),
-                    ToConsumer::Stop => return Ok(End::Stopped),
+            loop {
+                match commands.try_recv() {
+                    Ok(ToConsumer::Seek(start)) => self.seek(start),
+                    Ok(ToConsumer::Commit(offsets)) => self.commit(&offsets),
+                    Ok(ToConsumer::Stop) | Err(std_mpsc::TryRecvError::Disconnected) => return Ok(End::Stopped),
+                    Err(std_mpsc::TryRecvError::Empty) => break,
                 }
             }
             // Only the first of a burst is waited for.
@@ -289,6 +284,7 @@ impl Consuming {
     fn take(&self, message: &BorrowedMessage<'_>) -> Result<bool> {
         let mut builders = self.builders.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(builder) = builders.get_mut(&message.partition()) else { return Ok(true) };
+        chaos::point(format_args!("poll"))?;
         builder.push(message, self.max_event_bytes);
         if builder.rows() < CHUNK_ROWS && builder.bytes() < CHUNK_BYTES {
             return Ok(true);
@@ -373,7 +369,10 @@ impl Consuming {
         for &(partition, offset) in offsets {
             let _ = list.add_partition_offset(self.topic, partition, Offset::Offset(offset));
         }
-        if let Err(error) = self.consumer.commit(&list, CommitMode::Async) {
+        let committed = chaos::point(format_args!("offsets.before"))
+            .and_then(|()| Ok(self.consumer.commit(&list, CommitMode::Async)?))
+            .and_then(|()| chaos::point(format_args!("offsets.after")));
+        if let Err(error) = committed {
             debug!(topic = self.topic, %error, "offsets not committed; the next commit makes up for it");
         }
     }

@@ -40,7 +40,7 @@ use self::{
 };
 use crate::{
     kafka,
-    lake::Lake,
+    lake::{Lake, table::is_conflict},
     live::{TopicStats, WorkerStats},
     settings::Settings,
 };
@@ -88,6 +88,7 @@ impl Ends {
 }
 
 /// What a topic's task runs on.
+#[derive(Clone)]
 pub struct Ingest {
     pub topic: Topic,
     pub settings: Arc<Settings>,
@@ -117,7 +118,7 @@ impl Ingest {
             bootstrap_servers: bootstrap_servers.clone(),
             group: self.settings.group_of(topic),
             instance: self.settings.group_instance().map(ToOwned::to_owned),
-            own_broker: self.settings.kafka.bootstrap_servers.is_empty(),
+            session_timeout_ms: self.settings.kafka.session_timeout_ms,
             max_event_bytes: self.settings.ingest.max_event_bytes,
         };
         let consumer_stats = stats.clone();
@@ -297,12 +298,16 @@ impl Task {
                 self.not_before = Instant::now() + RETRY.0;
             }
             Err(Fault::Other(error)) => {
-                error!(
-                    topic = self.topic.name(),
-                    error = format!("{error:#}"),
-                    "a Bronze batch failed and is tried again"
-                );
-                self.stats.bronze.failed(&format!("{error:#}"));
+                if is_conflict(&error) {
+                    debug!(topic = self.topic.name(), error = format!("{error:#}"), "another worker committed first");
+                } else {
+                    error!(
+                        topic = self.topic.name(),
+                        error = format!("{error:#}"),
+                        "a Bronze batch failed and is tried again"
+                    );
+                    self.stats.bronze.failed(&format!("{error:#}"));
+                }
                 self.not_before = Instant::now() + self.retry;
                 self.retry = (self.retry * 2).min(RETRY.1);
                 if let Err(error) = writer.refresh().await {

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use delta_kernel::expressions::Scalar;
 use deltalake::{
-    DeltaTable, DeltaTableBuilder, ObjectStore, ObjectStoreError, Path,
+    DeltaTable, DeltaTableBuilder, DeltaTableError, ObjectStore, ObjectStoreError, Path,
     arrow::{
         array::{AsArray as _, RecordBatch, RecordBatchReader as _},
         compute::cast,
@@ -27,7 +27,7 @@ use deltalake::{
     kernel::{
         Action, Add, StructType, Transaction,
         engine::arrow_conversion::TryIntoKernel,
-        transaction::{CommitBuilder, CommitProperties},
+        transaction::{CommitBuilder, CommitProperties, TransactionError},
     },
     logstore::{commit_uri_from_version, get_actions, object_store::ObjectStoreExt as _},
     parquet::{
@@ -44,6 +44,7 @@ use tokio::runtime::Handle;
 use url::Url;
 
 use super::schema::TableSpec;
+use crate::chaos;
 
 /// A source and the position up to which it has been read: an offset of Kafka or a version of another table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +105,20 @@ pub async fn has_news(table: &DeltaTable) -> Result<bool> {
     }
 }
 
+/// Whether a commit failed because another one came first. The table is then read anew and the step made again.
+#[must_use]
+pub fn is_conflict(error: &anyhow::Error) -> bool {
+    error.chain().filter_map(|cause| cause.downcast_ref()).any(|cause| {
+        matches!(
+            cause,
+            DeltaTableError::VersionAlreadyExists(_)
+                | DeltaTableError::Transaction {
+                    source: TransactionError::CommitConflict(_) | TransactionError::MaxCommitAttempts(_)
+                }
+        )
+    })
+}
+
 /// The value of each partition column.
 type PartitionValues = IndexMap<String, Scalar>;
 
@@ -156,6 +171,14 @@ impl LakeTable {
         self.spec
     }
 
+    /// A place where tests make the table fail, such as `silver/transactions.commit.after`.
+    ///
+    /// # Errors
+    /// The one that was asked for.
+    pub fn point(&self, step: &str) -> Result<()> {
+        chaos::point(format_args!("{}/{}.{step}", self.spec.layer.name(), self.spec.name))
+    }
+
     /// Its layer and name, as a source of other tables: `silver/transactions`.
     #[must_use]
     pub fn source_name(&self) -> String {
@@ -185,6 +208,7 @@ impl LakeTable {
     /// # Errors
     /// When the log cannot be read.
     pub async fn refresh(&mut self) -> Result<()> {
+        self.point("refresh")?;
         let before = self.version();
         if self.listed.elapsed() < LIST_LOG_EVERY && !has_news(&self.table).await? {
             return Ok(());
@@ -292,6 +316,7 @@ impl LakeTable {
 
     /// Encodes and stores the batches, off the threads that everything else runs on: encoding is most of the work there is.
     async fn write_files(&self, batches: Vec<RecordBatch>, partition: Option<PartitionValues>) -> Result<Vec<Action>> {
+        self.point("files.before")?;
         let shown = self.source_name();
         let context = move || format!("writing Parquet files of {shown}");
         let mut writer = RecordBatchWriter::for_table(&self.table)
@@ -310,17 +335,20 @@ impl LakeTable {
             })
         });
         let adds = written.await.with_context(&context)?.with_context(&context)?;
+        self.point("files.after")?;
         Ok(adds.into_iter().map(Action::Add).collect())
     }
 
     async fn commit(&mut self, actions: Vec<Action>, mode: SaveMode, positions: &[Position]) -> Result<()> {
         let partition_by = self.spec.partitioned_by.iter().map(|&column| column.to_owned()).collect();
+        self.point("commit.before")?;
         let operation = DeltaOperation::Write { mode, partition_by: Some(partition_by), predicate: None };
         let committed = CommitBuilder::from(LakeTable::commit_properties(positions))
             .with_actions(actions)
             .build(Some(self.table.snapshot()?.snapshot()), self.table.log_store(), operation)
             .await
             .with_context(|| format!("committing to {}", self.source_name()))?;
+        self.point("commit.after")?;
         let expected = self.version() + 1;
         self.table.state = Some(committed.snapshot());
         if self.version() != expected {
@@ -435,6 +463,7 @@ impl Reader {
     /// # Errors
     /// When the file cannot be fetched or is not Parquet.
     pub async fn read(&self, file: &Add, columns: &[&str]) -> Result<Vec<RecordBatch>> {
+        chaos::point(format_args!("{}/{}.read", self.spec.layer.name(), self.spec.name))?;
         let context = || format!("reading {} of {}", file.path, self.source_name());
         let store = self.table.object_store();
         let path = Path::parse(&file.path).with_context(context)?;

@@ -15,14 +15,13 @@ mod target;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use chrono::Utc;
 use deltalake::arrow::array::{
     ArrayRef, AsArray, BinaryArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use model::topic::Topic;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use tracing::{Instrument, error, info_span};
+use tracing::{Instrument, debug, error, info_span};
 
 pub use self::tables::of as tables_of;
 use self::{
@@ -31,11 +30,13 @@ use self::{
     target::Target,
 };
 use crate::{
+    chaos,
     ingest::{ingest_date, same_text},
     lake::{
         Lake, LakeTable, schema,
-        table::{Change, Position},
+        table::{Change, Position, is_conflict},
     },
+    lease::Lease,
     live::{TopicStats, WorkerStats},
     pipeline::caught,
     settings::Settings,
@@ -100,14 +101,18 @@ impl Silver {
         Ok(Silver { topic, settings, bronze, dead_letters, targets, worker, stats, committed, next: None })
     }
 
-    /// Runs until it is told to stop. The last events are taken with [`Silver::drain`].
-    pub async fn run(&mut self, mut news: watch::Receiver<i64>, stop: &CancellationToken) {
+    /// Works while the lease is held, until it is told to stop. The last events are taken with [`Silver::drain`].
+    pub async fn run(&mut self, mut news: watch::Receiver<i64>, mut lease: Lease, stop: &CancellationToken) {
         while !stop.is_cancelled() {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = lease.held() => {}
+            }
             let began = Instant::now();
             match caught(self.step()).await {
                 Ok(true) => continue,
                 Ok(false) => {}
-                Err(error) => self.failed(&error).await,
+                Err(error) => self.failed(&error, &lease).await,
             }
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -126,9 +131,14 @@ impl Silver {
         Ok(())
     }
 
-    async fn failed(&mut self, error: &anyhow::Error) {
-        error!(topic = self.topic.name(), error = format!("{error:#}"), "a Silver batch failed and is tried again");
-        self.stats.silver.failed(&format!("{error:#}"));
+    async fn failed(&mut self, error: &anyhow::Error, lease: &Lease) {
+        if is_conflict(error) {
+            debug!(topic = self.topic.name(), error = format!("{error:#}"), "another worker committed first");
+        } else {
+            error!(topic = self.topic.name(), error = format!("{error:#}"), "a Silver batch failed and is tried again");
+            self.stats.silver.failed(&format!("{error:#}"));
+            lease.pass_on();
+        }
         self.next = None;
         for target in &mut self.targets {
             target.forget();
@@ -276,6 +286,6 @@ fn dead_letters(topic: Topic, rejected: &[&Rejected]) -> Result<RecordBatch> {
         text(|row| row.rejection.name()),
         text(|row| &row.reason),
     ];
-    columns.extend(ingest_date(rows, Utc::now()));
+    columns.extend(ingest_date(rows, chaos::now()));
     Ok(RecordBatch::try_new(schema::DEAD_LETTERS.schema.clone(), columns)?)
 }

@@ -254,6 +254,7 @@ fn newest_rows(batch: &RecordBatch, key: &str, known: &HashMap<String, i64>) -> 
 
 /// Updates the rows whose keys are known and inserts the others, in one commit.
 async fn merge(table: &mut LakeTable, batch: &RecordBatch, key: &str, position: &Position) -> Result<()> {
+    table.point("merge.before")?;
     let columns: Vec<String> = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
     let source = SessionContext::new().read_batch(batch.clone())?;
     let on = col(format!("target.{key}")).eq(col(format!("source.{key}")));
@@ -274,6 +275,7 @@ async fn merge(table: &mut LakeTable, batch: &RecordBatch, key: &str, position: 
         })?
         .await
         .with_context(|| format!("merging into {}", table.source_name()))?;
+    table.point("merge.after")?;
     table.set_delta(merged);
     Ok(())
 }
