@@ -33,6 +33,7 @@ use crate::{
         Lake, LakeTable, TableSpec, schema,
         table::{Change, Position},
     },
+    ledger,
     live::WorkerStats,
     pipeline::caught,
     settings::Settings,
@@ -300,7 +301,8 @@ impl GoldTable {
         let more = last < self.source.version();
         let mut taken = Taken { events_by_topic: Vec::new(), oldest_kafka_time: None, more };
         if rows.is_empty() {
-            self.table.append(&[], &[position]).await?;
+            let positions = ledger::gold(&mut self.table, position, &[]).await?;
+            self.table.append(&[], &positions).await?;
             return Ok(Some(taken));
         }
         taken.oldest_kafka_time = rows
@@ -321,7 +323,8 @@ impl GoldTable {
         }
         let sums = if existing.is_empty() { added } else { self.add_up(added, existing).await? };
         let batch = with_date(&sums, self.table.spec())?;
-        self.table.replace_dates(&replaced, &[batch], &[position]).await?;
+        let positions = ledger::gold(&mut self.table, position, &taken.events_by_topic).await?;
+        self.table.replace_dates(&replaced, &[batch], &positions).await?;
         Ok(Some(taken))
     }
 

@@ -159,7 +159,7 @@ async fn a_worker_killed_at_any_moment_loses_and_doubles_nothing() -> Result<()>
     for _ in 0..6 {
         let mut worker = Command::new(env!("CARGO_BIN_EXE_streamlinehub-worker"))
             .arg("run")
-            .env("KAFKA_BOOTSTRAP_SERVERS", &world.services.kafka)
+            .env("KAFKA_BOOTSTRAP_SERVERS", world.services.kafka.servers())
             .env("REDIS_URL", &world.services.redis_url)
             .env("KAFKA_INSTANCE", INSTANCE)
             .env("DATABASE_URL", "postgres://unused")

@@ -3,9 +3,10 @@
 use std::{net::SocketAddr, time::Duration};
 
 use chrono::{DateTime, Utc};
-use etl::{embedded::Services, produce::generate, settings::Settings};
+use etl::{embedded::Services, kafka::Cluster, produce::generate, settings::Settings};
 use model::{
     health::{Health, ReplayState, Status},
+    ledger::Ledger,
     pipeline::PipelineView,
 };
 use server::{
@@ -120,15 +121,32 @@ async fn it_starts_serves_and_stops() {
         ready.components.iter().find(|component| component.name == "broker").and_then(|broker| broker.detail.clone());
     let broker = broker.expect("the broker's address");
 
-    tokio::task::spawn_blocking(move || generate::run(&broker, 1000.0, 50, 1, &CancellationToken::new()))
-        .await
-        .expect("a thread")
-        .expect("Kafka takes events");
+    tokio::task::spawn_blocking(move || {
+        generate::run(&Cluster::local(&broker), 1000.0, 50, 1, &CancellationToken::new())
+    })
+    .await
+    .expect("a thread")
+    .expect("Kafka takes events");
     let begun = Instant::now();
     while events_in_gold(address, &token).await == 0 {
         assert!(begun.elapsed() < PATIENCE, "the events did not reach Gold");
         sleep(Duration::from_millis(100)).await;
     }
+
+    let begun = Instant::now();
+    let books = loop {
+        let (_, body) = get(address, "/api/v1/ledger", &token).await.expect("an answer");
+        let books: Ledger = serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"));
+        assert_eq!(books.discrepancies, [], "whatever is under way");
+        if books.topics.iter().map(|topic| topic.gold).sum::<i64>() == 50 {
+            break books;
+        }
+        assert!(begun.elapsed() < PATIENCE, "the books do not tell of every event: {books:?}");
+        sleep(Duration::from_millis(100)).await;
+    };
+    assert_eq!(books.partitions.iter().map(|partition| partition.bronze).sum::<i64>(), 50);
+    let books = health(address).await.components.into_iter().find(|component| component.name == "books");
+    assert_eq!(books.map(|books| books.status), Some(Status::Ok));
 
     // A browser that stays does not hold up the end.
     let _watching = first_of_live_socket(address, &token).await;

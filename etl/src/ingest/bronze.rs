@@ -20,7 +20,10 @@ use super::{
     buffer::Buffer,
     chunk::{self, column},
 };
-use crate::lake::{Lake, LakeTable, schema, table::Position};
+use crate::{
+    lake::{Lake, LakeTable, schema, table::Position},
+    ledger::{self, Count, Tally},
+};
 
 /// Where a batch takes its events from.
 #[derive(Clone, Debug)]
@@ -80,6 +83,7 @@ impl BronzeWriter {
     pub(super) async fn write(&mut self, waiting: &[Waiting]) -> Result<Written, Fault> {
         let now = Utc::now();
         let mut positions = Vec::new();
+        let (mut counts, mut letters) = (Vec::new(), Tally::default());
         let mut written = Written::new();
         let mut good = Vec::new();
         let mut bad = Vec::new();
@@ -89,10 +93,15 @@ impl BronzeWriter {
             let Some(last) = max_offset(&events) else { continue };
             let events = after(&events, self.events.position(&source).await?)?;
             let accepted = is_null(events.column(column::REJECTION)).context("rejections")?;
+            let (topic, partition) = (self.topic, part.partition);
+            let offsets = events.column(column::OFFSET).as_primitive::<Int64Type>().values();
+            counts.extend(ledger::bronze(&mut self.events, topic, partition, offsets, accepted.true_count()).await?);
+            letters.add(Count::BronzeLetters, partition, 0);
             if accepted.true_count() < events.num_rows() {
                 let rejected =
                     filter_record_batch(&events, &not(&accepted).context("rejections")?).context("rejections")?;
                 let rejected = after(&rejected, self.dead_letters.position(&source).await?)?;
+                letters.add(Count::BronzeLetters, partition, rejected.num_rows());
                 bad.push(self.as_dead_letters(&rejected, part.partition, now)?);
                 good.push(self.as_events(
                     &filter_record_batch(&events, &accepted).context("events")?,
@@ -106,9 +115,10 @@ impl BronzeWriter {
             positions.push(Position { source, at: last });
         }
         if bad.iter().any(|batch| batch.num_rows() > 0) {
-            self.dead_letters.append(&bad, &positions).await?;
+            let letters = letters.positions(&mut self.dead_letters, self.topic).await?;
+            self.dead_letters.append(&bad, &[positions.clone(), letters].concat()).await?;
         }
-        self.events.append(&good, &positions).await?;
+        self.events.append(&good, &[positions, counts].concat()).await?;
         Ok(written)
     }
 

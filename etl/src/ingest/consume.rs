@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use rdkafka::{
-    ClientConfig, ClientContext, Message, Offset, Statistics, TopicPartitionList,
+    ClientContext, Message, Offset, Statistics, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},
     types::RDKafkaRespErr,
 };
@@ -20,7 +20,10 @@ use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
 use super::chunk::{Chunk, ChunkBuilder};
-use crate::live::TopicStats;
+use crate::{
+    kafka::{self, Cluster},
+    live::TopicStats,
+};
 
 /// A chunk is handed on when it has this many events, ...
 const CHUNK_ROWS: usize = 1000;
@@ -105,7 +108,7 @@ impl ClientContext for GroupContext {
 
     fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
         warn!(topic = self.topic, %error, reason, "Kafka");
-        let _ = self.task.try_send(FromConsumer::Failed(format!("Kafka: {reason}")));
+        let _ = self.task.try_send(FromConsumer::Failed(format!("Kafka: {}", kafka::explain(reason))));
     }
 }
 
@@ -141,7 +144,7 @@ impl ConsumerContext for GroupContext {
 
 /// What a consumer needs to know.
 pub(super) struct ConsumerSettings {
-    pub(super) bootstrap_servers: String,
+    pub(super) cluster: Cluster,
     pub(super) group: String,
     /// The static member of the group that this process is.
     pub(super) instance: Option<String>,
@@ -161,9 +164,8 @@ pub(super) fn run(
     commands: &std_mpsc::Receiver<ToConsumer>,
     stats: &Arc<TopicStats>,
 ) -> Result<()> {
-    let mut config = ClientConfig::new();
+    let mut config = settings.cluster.config();
     config
-        .set("bootstrap.servers", &settings.bootstrap_servers)
         .set("group.id", &settings.group)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Message, NoFields, message, sender::Sender};
+use crate::kafka::Cluster;
 
 const PRODUCTS: u32 = 2_000;
 const CUSTOMERS: u32 = 5_000;
@@ -131,8 +132,8 @@ impl Generator {
 ///
 /// # Errors
 /// When Kafka does not take an event.
-pub fn run(bootstrap_servers: &str, rate: f64, count: u64, seed: u64, stop: &CancellationToken) -> Result<u64> {
-    let mut sender = Sender::new(bootstrap_servers)?;
+pub fn run(cluster: &Cluster, rate: f64, count: u64, seed: u64, stop: &CancellationToken) -> Result<u64> {
+    let mut sender = Sender::new(cluster)?;
     let mut generator = Generator::new(seed);
     let began = Instant::now();
     let mut sent = 0;

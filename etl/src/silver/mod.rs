@@ -34,6 +34,7 @@ use crate::{
         Lake, LakeTable, schema,
         table::{Change, Position},
     },
+    ledger::{self, Count, Tally},
     live::{TopicStats, WorkerStats},
     pipeline::caught,
     settings::Settings,
@@ -150,10 +151,11 @@ impl Silver {
         behind: Option<i64>,
         position: Position,
     ) -> Result<()> {
-        let mut batches = Vec::new();
+        let (mut batches, mut tally) = (Vec::new(), Tally::default());
         for change in changes {
             for file in &change.files {
                 for batch in self.bronze.read(file, &COLUMNS).await? {
+                    tally.rows(Count::Consumed, &batch, "partition");
                     batches.push(SourceBatch { version: change.version, batch });
                 }
             }
@@ -163,11 +165,12 @@ impl Silver {
             .await
             .context("making Silver rows")??;
         self.reject(&made.rejected, &position).await?;
+        made.rejected.iter().for_each(|rejected| tally.add(Count::Rejected, rejected.source.partition, 1));
         for ((target, rows), at) in self.targets.iter_mut().zip(made.tables.drain(..)).zip(positions) {
             if *at != behind {
                 continue;
             }
-            let written = target.write(rows, &position).await?;
+            let written = target.write(topic, rows, &position, &tally).await?;
             if std::ptr::eq(target.table.spec(), &raw const *schema::EVENTS) {
                 self.stats.silver.duplicates(written.duplicates);
             } else if std::ptr::eq(target.table.spec(), &raw const *schema::TRANSACTIONS) {
@@ -190,7 +193,10 @@ impl Silver {
         }
         self.stats.silver.rejected(rejected.len() as u64);
         let batch = dead_letters(self.topic, &rejected)?;
-        self.dead_letters.append(&[batch], std::slice::from_ref(position)).await
+        let mut tally = Tally::default();
+        rejected.iter().for_each(|rejected| tally.add(Count::SilverLetters, rejected.source.partition, 1));
+        let positions = ledger::silver_letters(&mut self.dead_letters, self.topic, position, &tally).await?;
+        self.dead_letters.append(&[batch], &positions).await
     }
 }
 

@@ -15,10 +15,14 @@ use deltalake::{
     },
     datafusion::prelude::{SessionContext, col},
 };
+use model::topic::Topic;
 use uuid::Uuid;
 
 use super::tables::Rows;
-use crate::lake::{Lake, LakeTable, TableSpec, schema, table::Position};
+use crate::{
+    lake::{Lake, LakeTable, TableSpec, schema, table::Position},
+    ledger::{self, Count, Tally},
+};
 
 /// Remembered event identifiers per table; 16 bytes each and about as much again for the set.
 const MAX_SEEN: usize = 4_000_000;
@@ -87,14 +91,23 @@ impl Target {
         }
     }
 
-    /// Writes the rows that the table does not have yet, and the position with them.
-    pub(super) async fn write(&mut self, rows: Rows, position: &Position) -> Result<Written> {
+    /// Writes the rows that the table does not have yet, and with them the position and what became of the batch.
+    pub(super) async fn write(
+        &mut self,
+        topic: Topic,
+        rows: Rows,
+        position: &Position,
+        tally: &Tally,
+    ) -> Result<Written> {
         let written = match &mut self.memory {
             Memory::Events(seen) => {
                 let (new, duplicates) = seen.new_events(&self.table, &rows).await?;
                 let keep: BooleanArray = rows.event_of_row.iter().map(|&event| Some(new[event])).collect();
+                let mut made = Tally::default();
+                made.rows(Count::Rows, &rows.batch, "source_partition");
                 let batch = if duplicates == 0 { rows.batch } else { filter_record_batch(&rows.batch, &keep)? };
-                self.table.append(std::slice::from_ref(&batch), std::slice::from_ref(position)).await?;
+                let positions = ledger::silver(&mut self.table, topic, position, tally, &made, &batch).await?;
+                self.table.append(std::slice::from_ref(&batch), &positions).await?;
                 seen.remember(rows.events.iter().zip(&new).filter(|(_, new)| **new).map(|(event, _)| *event));
                 Written { batch, duplicates }
             }

@@ -9,16 +9,12 @@ use deltalake::{
 };
 use etl::{
     embedded::Services,
-    kafka,
     lake::{Lake, schema},
     produce::Message,
     progress,
     settings::Settings,
 };
-use rdkafka::{
-    ClientConfig,
-    producer::{FutureProducer, FutureRecord},
-};
+use rdkafka::producer::{FutureProducer, FutureRecord};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -54,13 +50,9 @@ impl World {
         // The pipeline needs no database; naming one keeps it from being started.
         settings.database.url = "postgres://unused".to_owned();
         let services = Services::start(&settings).await?;
-        kafka::create_topics(&services.kafka, settings.kafka.partitions).await?;
+        services.kafka.create_topics(settings.kafka.partitions).await?;
         let lake = Lake::open(&settings.lake_path())?;
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", &services.kafka)
-            .set("message.max.bytes", "10000000")
-            .create()
-            .context("producer")?;
+        let producer = services.kafka.config().set("message.max.bytes", "10000000").create().context("producer")?;
         Ok(World { settings: Arc::new(settings), services, lake, producer, _folder: folder })
     }
 
