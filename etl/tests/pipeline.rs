@@ -162,6 +162,7 @@ async fn a_worker_killed_at_any_moment_loses_and_doubles_nothing() -> Result<()>
             .env("KAFKA_BOOTSTRAP_SERVERS", world.services.kafka.servers())
             .env("REDIS_URL", &world.services.redis_url)
             .env("KAFKA_INSTANCE", INSTANCE)
+            .env("KAFKA_GROUP", &world.settings.kafka.group)
             .env("DATABASE_URL", "postgres://unused")
             .env("DELTA_LAKE_PATH", world.lake.root())
             .env("BUFFER_MAX_WAIT_MS", "50")

@@ -44,7 +44,7 @@ pub struct PartitionLedger {
     pub silver_letters: i64,
     /// Whether Silver's dead letters are a step ahead of Silver, as between two commits.
     pub silver_letters_ahead: bool,
-    /// Events that a rule of quality put aside.
+    /// Events that a rule of quality put aside, among the dead letters.
     pub quarantined: i64,
     /// Events that a rule of quality dropped.
     pub dropped: i64,
@@ -111,7 +111,7 @@ pub enum Book {
     Bronze,
     /// Every event of Bronze is in Silver, or it is known why not.
     Silver,
-    /// What Silver rejected is among the dead letters.
+    /// What Silver rejected or quarantined is among the dead letters.
     Rejected,
     /// Every event of Silver is in Gold.
     Gold,
@@ -264,9 +264,9 @@ impl Audit {
         self.expect(Book::Silver, &place, off_by, || {
             format!("Bronze has {bronze} events, and Silver read {consumed}.")
         });
-        let letters = partition.silver_letters;
-        self.expect_at_least(Book::Rejected, &place, letters - rejected, !partition.silver_letters_ahead, || {
-            format!("Silver rejected {rejected} events, but {letters} are among its dead letters.")
+        let (letters, refused) = (partition.silver_letters, rejected + quarantined);
+        self.expect_at_least(Book::Rejected, &place, letters - refused, !partition.silver_letters_ahead, || {
+            format!("Silver rejected or quarantined {refused} events, but {letters} are among its dead letters.")
         });
     }
 
@@ -301,7 +301,7 @@ mod tests {
             silver: 80,
             duplicates: 4,
             rejected: 3,
-            silver_letters: 3,
+            silver_letters: 5,
             silver_letters_ahead: false,
             quarantined: 2,
             dropped: 1,
@@ -325,7 +325,7 @@ mod tests {
         assert_eq!(off(PartitionLedger { bronze: 89, consumed: 89, silver: 79, ..partition() }), [(Book::Bronze, -1)]);
         assert_eq!(off(PartitionLedger { silver: 82, ..partition() }), [(Book::Silver, 2)]);
         assert_eq!(off(PartitionLedger { consumed: 89, silver: 79, ..partition() }), [(Book::Silver, -1)]);
-        assert_eq!(off(PartitionLedger { silver_letters: 1, ..partition() }), [(Book::Rejected, -2)]);
+        assert_eq!(off(PartitionLedger { silver_letters: 3, ..partition() }), [(Book::Rejected, -2)]);
         assert_eq!(off(PartitionLedger { broker_end: Some(100), ..partition() }), [(Book::Broker, -10)]);
         assert_eq!(off(PartitionLedger { broker_first: Some(115), ..partition() }), [(Book::Retention, -5)]);
     }

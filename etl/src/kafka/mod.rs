@@ -96,10 +96,12 @@ impl Cluster {
         let admin = Arc::new(admin);
         let existing = self.existing_topics(&admin, &complaints).await?;
         // How often events are kept is the cluster's affair; the embedded broker is alone.
-        let replication = TopicReplication::Fixed(if self.embedded { 1 } else { -1 });
+        let replication = if self.embedded { 1 } else { -1 };
         let missing = Topic::ALL.into_iter().filter(|topic| !existing.contains(topic.name()));
-        let topics: Vec<NewTopic<'_>> =
-            missing.map(|topic| NewTopic::new(topic.name(), i32::from(partitions.max(1)), replication)).collect();
+        let topic = |topic: Topic| {
+            NewTopic::new(topic.name(), i32::from(partitions.max(1)), TopicReplication::Fixed(replication))
+        };
+        let topics: Vec<NewTopic<'_>> = missing.map(topic).collect();
         if topics.is_empty() {
             return Ok(());
         }
