@@ -224,7 +224,7 @@ impl Gold {
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                _ = news.changed() => {}
+                Ok(()) = news.changed() => {}
                 () = tokio::time::sleep_until(began + POLL.max(interval)) => {}
             }
         }
@@ -302,7 +302,7 @@ impl GoldTable {
         let mut taken = Taken { events_by_topic: Vec::new(), oldest_kafka_time: None, more };
         if rows.is_empty() {
             let positions = ledger::gold(&mut self.table, position, &[]).await?;
-            self.table.append(&[], &positions).await?;
+            self.table.append(Vec::new(), &positions).await?;
             return Ok(Some(taken));
         }
         taken.oldest_kafka_time = rows
@@ -324,7 +324,7 @@ impl GoldTable {
         let sums = if existing.is_empty() { added } else { self.add_up(added, existing).await? };
         let batch = with_date(&sums, self.table.spec())?;
         let positions = ledger::gold(&mut self.table, position, &taken.events_by_topic).await?;
-        self.table.replace_dates(&replaced, &[batch], &positions).await?;
+        self.table.replace_dates(&replaced, vec![batch], &positions).await?;
         Ok(Some(taken))
     }
 

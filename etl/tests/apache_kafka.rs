@@ -16,7 +16,10 @@ use etl::{
     lake::Lake,
     ledger::reader::Reader,
     pipeline::Pipeline,
-    produce::{generate, publisher::Publisher},
+    produce::{
+        generate::{self, Load},
+        publisher::Publisher,
+    },
     progress,
     settings::{self, Settings},
 };
@@ -31,6 +34,8 @@ const PASSWORD: &str = "correct-horse";
 const PATIENCE: Duration = Duration::from_secs(120);
 /// What is refused is refused at once; a client that is refused goes on trying for as long as this.
 const SOON: Duration = Duration::from_secs(3);
+
+const LOAD: Load = Load { rate: 0.0, count: 300, seed: 21, bytes: None };
 
 /// A Kafka with listeners for TLS.
 struct Kafka {
@@ -153,7 +158,7 @@ async fn a_secured_cluster_is_used_from_end_to_end_and_says_what_is_wrong() -> R
     let mut reader = Reader::open(&lake, &services.kafka).await?;
     settle(&services.kafka, &lake).await?;
     let before: i64 = kept(&mut reader).await?;
-    tokio::task::spawn_blocking(move || generate::run(&cluster, 0.0, 300, 21, &CancellationToken::new())).await??;
+    tokio::task::spawn_blocking(move || generate::run(&cluster, LOAD, &CancellationToken::new())).await??;
     transaction(&services.kafka, 10).await?;
     let publisher = Publisher::new(&services.kafka, 1 << 20, PATIENCE)?;
     let mut consignment = publisher.begin(Topic::Analytics)?;

@@ -32,5 +32,7 @@ pub mod overview;
 pub mod pipeline;
 pub mod query;
 pub mod range;
+#[cfg(feature = "read")]
+pub mod read;
 pub mod saved;
 pub mod topic;

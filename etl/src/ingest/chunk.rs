@@ -3,15 +3,22 @@
 //! The same columns go as one Arrow IPC value into Redis and from there into Parquet, so that an event's bytes are
 //! copied, but never parsed and printed again. Of the payload only the envelope is looked at.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    borrow::Cow,
+    sync::{Arc, LazyLock},
+};
 
 use anyhow::{Context, Result};
 use deltalake::arrow::{
     array::{BinaryBuilder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder},
+    buffer::Buffer,
     datatypes::{DataType, Field, Schema, SchemaRef},
-    ipc::{reader::StreamReader, writer::StreamWriter},
+    ipc::{reader::StreamDecoder, writer::StreamWriter},
 };
-use model::check;
+use model::{
+    check::{self, Fault, NoFields},
+    read,
+};
 use rdkafka::{
     Message,
     message::{BorrowedMessage, Headers},
@@ -31,6 +38,14 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("reason", DataType::Utf8, true),
     ]))
 });
+
+/// What a chunk says beside its rows: at how many offsets before them Kafka had no event.
+const SKIPPED: &str = "skipped";
+
+/// At how many offsets before and between the events of a chunk Kafka had none.
+pub(super) fn skipped(chunk: &RecordBatch) -> i64 {
+    chunk.schema_ref().metadata().get(SKIPPED).and_then(|text| text.parse().ok()).unwrap_or(0)
+}
 
 /// Columns of a chunk by position.
 pub(super) mod column {
@@ -70,10 +85,15 @@ pub(super) struct ChunkBuilder {
     rows: usize,
     rejected: usize,
     bytes: usize,
+    /// The offset that comes next, if Kafka has an event there.
+    next: Option<i64>,
+    /// Offsets that Kafka had no event at.
+    skipped: i64,
 }
 
 impl ChunkBuilder {
-    pub(super) fn new(partition: i32, epoch: u64) -> ChunkBuilder {
+    /// `from`: the offset that is read first; `None` for the first that Kafka has.
+    pub(super) fn new(partition: i32, epoch: u64, from: Option<i64>) -> ChunkBuilder {
         ChunkBuilder {
             partition,
             epoch,
@@ -88,6 +108,8 @@ impl ChunkBuilder {
             rows: 0,
             rejected: 0,
             bytes: 0,
+            next: from,
+            skipped: 0,
         }
     }
 
@@ -101,14 +123,16 @@ impl ChunkBuilder {
 
     pub(super) fn push(&mut self, message: &BorrowedMessage<'_>, max_event_bytes: usize) {
         let payload = message.payload().unwrap_or_default();
+        self.skipped += self.next.map_or(0, |next| (message.offset() - next).max(0));
+        self.next = Some(message.offset() + 1);
         self.offset.append_value(message.offset());
         self.kafka_time.append_value(message.timestamp().to_millis().unwrap_or_default().saturating_mul(1000));
         self.key.append_option(message.key());
         self.headers.append_option(headers_as_json(message));
         self.payload.append_value(payload);
-        match check::envelope(payload, max_event_bytes) {
-            Ok(envelope) => {
-                self.event_type.append_value(&envelope.event_type);
+        match event_type(payload, max_event_bytes) {
+            Ok(event_type) => {
+                self.event_type.append_value(event_type);
                 self.rejection.append_null();
                 self.reason.append_null();
             }
@@ -139,23 +163,40 @@ impl ChunkBuilder {
                 Arc::new(self.reason.finish()),
             ],
         )?;
-        let mut writer = StreamWriter::try_new(Vec::with_capacity(self.bytes + self.rows * 64 + 1024), &SCHEMA)?;
+        let schema = if self.skipped > 0 {
+            let skipped = (SKIPPED.to_owned(), self.skipped.to_string());
+            &Schema::clone(&SCHEMA).with_metadata([skipped].into())
+        } else {
+            &SCHEMA
+        };
+        let mut writer = StreamWriter::try_new(Vec::with_capacity(self.bytes + self.rows * 64 + 1024), schema)?;
         writer.write(&batch)?;
         let bytes = writer.into_inner()?;
         let chunk =
             Chunk { partition: self.partition, epoch: self.epoch, rows: self.rows, rejected: self.rejected, bytes };
-        (self.rows, self.rejected, self.bytes) = (0, 0, 0);
+        (self.rows, self.rejected, self.bytes, self.skipped) = (0, 0, 0, 0);
         Ok(chunk)
     }
 }
 
-/// The batches of a chunk as it lay in Redis.
+/// Looks at the envelope and nothing else.
+fn event_type(payload: &[u8], max_event_bytes: usize) -> Result<Cow<'_, str>, Fault> {
+    let plain = (payload.len() <= max_event_bytes).then(|| std::str::from_utf8(payload).ok()).flatten();
+    match plain.and_then(read::plainly::<NoFields>) {
+        Some((head, _)) => Ok(head.event_type),
+        None => Ok(check::envelope(payload, max_event_bytes)?.event_type),
+    }
+}
+
+/// The events of a chunk as it lay in Redis, whose bytes they go on living in.
 ///
 /// # Errors
 /// When it is not what was put there.
-pub(super) fn decode(bytes: &[u8]) -> Result<Vec<RecordBatch>> {
-    let reader = StreamReader::try_new(bytes, None).context("a chunk in Redis is not an Arrow stream")?;
-    reader.collect::<Result<Vec<_>, _>>().context("a chunk in Redis is damaged")
+pub(super) fn decode(bytes: Vec<u8>) -> Result<RecordBatch> {
+    let mut bytes = Buffer::from_vec(bytes);
+    let mut decoder = StreamDecoder::new();
+    let batch = decoder.decode(&mut bytes).context("a chunk in Redis is not an Arrow stream")?;
+    batch.context("a chunk in Redis is damaged")
 }
 
 /// Headers as a JSON array of name and value, bytes that are not UTF-8 replaced.

@@ -71,7 +71,7 @@ async fn commit(table: &mut LakeTable, counts: Vec<Position>) -> Result<()> {
     if counts.is_empty() {
         return Ok(());
     }
-    table.append(&[], &counts).await?;
+    table.append(Vec::new(), &counts).await?;
     info!(table = table.source_name(), "rows counted for the ledger");
     Ok(())
 }

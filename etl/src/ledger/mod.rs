@@ -115,8 +115,34 @@ impl Tally {
     }
 }
 
-/// For a commit to Bronze: what it takes from a partition. `offsets` are those of all events behind the position, of which
-/// `readable` are rows of it.
+/// The offsets behind the position that a commit to Bronze takes from a partition.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Stretch {
+    /// The lowest and the last offset.
+    ends: Option<(i64, i64)>,
+    /// Messages, dead letters among them.
+    messages: usize,
+    /// Rows of Bronze.
+    readable: usize,
+    /// Offsets at which the consumer saw that Kafka has no event.
+    skipped: i64,
+}
+
+impl Stretch {
+    pub(crate) fn add(&mut self, offsets: &[i64], readable: usize) {
+        let ends = self.ends.into_iter().flat_map(|(lowest, last)| [lowest, last]).chain(offsets.iter().copied());
+        self.ends = ends.clone().min().zip(ends.max());
+        self.messages += offsets.len();
+        self.readable += readable;
+    }
+
+    pub(crate) fn skip(&mut self, offsets: i64) {
+        self.skipped += offsets;
+    }
+}
+
+/// For a commit to Bronze: the counts of a partition. `None` when an offset is missing that the consumer did not see missing in
+/// Kafka: something was lost on the way, and has to be read again.
 ///
 /// # Errors
 /// When the table's log cannot be read.
@@ -124,21 +150,30 @@ pub(crate) async fn bronze(
     table: &mut LakeTable,
     topic: Topic,
     partition: i32,
-    offsets: &[i64],
-    readable: usize,
-) -> Result<Vec<Position>> {
-    let (Some(&lowest), Some(&last)) = (offsets.iter().min(), offsets.iter().max()) else { return Ok(Vec::new()) };
+    stretch: Stretch,
+) -> Result<Option<Vec<Position>>> {
+    let Some((lowest, last)) = stretch.ends else { return Ok(Some(Vec::new())) };
     let position = table.position(&Position::kafka(topic.name(), partition, 0).source).await?;
     let from = position.map_or(lowest, |position| position + 1);
-    let no_event = (last + 1 - from) - i64::try_from(offsets.len())?;
+    let no_event = (last + 1 - from) - i64::try_from(stretch.messages)?;
+    if no_event > stretch.skipped {
+        tracing::error!(
+            topic = topic.name(),
+            partition,
+            last,
+            missing = no_event - stretch.skipped,
+            "offsets are missing"
+        );
+        return Ok(None);
+    }
     let mut tally = Tally::default();
-    tally.add(Count::Rows, partition, readable);
+    tally.add(Count::Rows, partition, stretch.readable);
     tally.add(Count::NoEvent, partition, usize::try_from(no_event).unwrap_or(0));
     let mut counts = tally.positions(table, topic).await?;
     if position.is_none() {
         counts.push(Position { source: first_key(topic.name(), partition), at: lowest });
     }
-    Ok(counts)
+    Ok(Some(counts))
 }
 
 /// For a commit to a table of Silver: its position, and for `silver.events` the counts. `made` are the rows that the batch
