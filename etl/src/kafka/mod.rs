@@ -27,6 +27,8 @@ pub use complaints::explain;
 use crate::settings;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// A client that cannot connect has said no more than this before it is given up.
+const COMPLAINTS: usize = 20;
 
 /// How consumers fetch, in the terms of librdkafka.
 pub const FETCHING: [(&str, &str); 6] = [
@@ -172,9 +174,7 @@ impl Watermarks {
     /// When no broker answers in time.
     pub fn of(&self, topic: Topic) -> Result<BTreeMap<i32, (i64, i64)>> {
         self.ask(topic, TIMEOUT).with_context(|| {
-            // What Kafka's client has to say is heard when it is asked.
-            drop(self.consumer.poll(Duration::ZERO));
-            format!("asking for the ends of {}: {}", topic.name(), self.cluster.silent(&self.complaints))
+            format!("asking for the ends of {}: {}", topic.name(), self.silent())
         })
     }
 
@@ -184,11 +184,14 @@ impl Watermarks {
     /// When none does in time; says why.
     pub fn answers(&self, patience: Duration) -> Result<()> {
         let topic = Topic::ALL.map(Topic::name)[0];
-        self.consumer.fetch_metadata(Some(topic), patience).with_context(|| {
-            drop(self.consumer.poll(Duration::ZERO));
-            self.cluster.silent(&self.complaints)
-        })?;
+        self.consumer.fetch_metadata(Some(topic), patience).with_context(|| self.silent())?;
         Ok(())
+    }
+
+    /// Why nobody answers. What Kafka's client has to say waits until it is polled.
+    fn silent(&self) -> String {
+        (0..COMPLAINTS).for_each(|_| drop(self.consumer.poll(Duration::ZERO)));
+        self.cluster.silent(&self.complaints)
     }
 
     fn ask(&self, topic: Topic, timeout: Duration) -> Result<BTreeMap<i32, (i64, i64)>> {
