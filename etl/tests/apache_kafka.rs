@@ -126,7 +126,7 @@ async fn a_secured_cluster_is_used_from_end_to_end_and_says_what_is_wrong() -> R
     for (wrong, advice) in [
         (wrong_password, "kafka.sasl_user"),
         (wrong_authority, "kafka.ssl_ca"),
-        (wrong_name, "certificate is for another name"),
+        (wrong_name, "is for another name than the one in kafka.bootstrap_servers"),
         (no_tls, "kafka.security_protocol"),
         (no_certificate, "kafka.ssl_certificate"),
     ] {

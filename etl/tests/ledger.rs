@@ -29,10 +29,6 @@ async fn start(world: &World) -> Result<Pipeline> {
     Pipeline::start(world.settings.clone(), &world.services.kafka, &world.services.redis_url).await
 }
 
-async fn read(world: &World) -> Result<Ledger> {
-    Reader::open(&world.lake, &world.services.kafka).await?.read().await
-}
-
 fn sum(ledger: &Ledger, topic: Topic, number: fn(&PartitionLedger) -> i64) -> i64 {
     ledger.partitions.iter().filter(|partition| partition.topic == topic.name()).map(number).sum()
 }
@@ -60,7 +56,7 @@ async fn every_event_is_accounted_for_and_merging_files_changes_nothing() -> Res
     fill(&world, &messages).await?;
     let transactions = messages.iter().filter(|message| message.topic == Topic::Transaction).count();
     world.check_layers(transactions as u64).await?;
-    let books = read(&world).await?;
+    let books = world.books().await?;
     for topic in Topic::ALL {
         let of = |messages: &[Message]| messages.iter().filter(|message| message.topic == topic).count() as i64;
         let (once, again) = (of(&messages), of(&messages[..100]));
@@ -83,12 +79,12 @@ async fn every_event_is_accounted_for_and_merging_files_changes_nothing() -> Res
         merge_small_files(&world.lake.table(spec).await?, spec).await?;
     }
     // Silver and Gold have not seen the merging commits yet, which hold nothing for them.
-    let merged = read(&world).await?;
+    let merged = world.books().await?;
     ensure!(merged.discrepancies.is_empty(), "{:?}", merged.discrepancies);
     let pipeline = start(&world).await?;
     world.settle().await?;
     pipeline.stop().await;
-    let after = read(&world).await?;
+    let after = world.books().await?;
     ensure!(after.partitions == books.partitions, "{:?} became {:?}", books.partitions, after.partitions);
     world.services.stop().await;
     Ok(())
@@ -145,7 +141,7 @@ fn forget_counts(table: &Path) -> Result<usize> {
 async fn a_lake_from_before_there_were_books_is_counted_once() -> Result<()> {
     let world = World::start().await?;
     fill(&world, &events(13, 900)?).await?;
-    let books = read(&world).await?;
+    let books = world.books().await?;
     for spec in schema::all() {
         let folder = world.lake.root().join(spec.layer.name()).join(spec.name);
         let forgotten = forget_counts(&folder)?;
@@ -153,9 +149,9 @@ async fn a_lake_from_before_there_were_books_is_counted_once() -> Result<()> {
             spec.name.ends_with("_events") || ["dead_letters", "events", "events_hourly"].contains(&spec.name);
         ensure!(has_counts || forgotten == 0, "{} has counts", spec.name);
     }
-    ensure!(!read(&world).await?.discrepancies.is_empty(), "without counts nothing balances");
+    ensure!(!world.books().await?.discrepancies.is_empty(), "without counts nothing balances");
     begin(&world.lake).await?;
-    let counted = read(&world).await?;
+    let counted = world.books().await?;
     ensure!(counted.discrepancies.is_empty(), "{:?}", counted.discrepancies);
     let comparable = |ledger: &Ledger| -> Vec<PartitionLedger> {
         let partitions = ledger.partitions.iter().cloned();
@@ -172,7 +168,7 @@ async fn a_lake_from_before_there_were_books_is_counted_once() -> Result<()> {
     world.send_messages(&events(14, 300)?).await?;
     world.settle().await?;
     pipeline.stop().await;
-    let after = read(&world).await?;
+    let after = world.books().await?;
     ensure!(after.discrepancies.is_empty(), "{:?}", after.discrepancies);
     world.services.stop().await;
     Ok(())

@@ -30,12 +30,9 @@ impl ConsumerContext for Complaints {}
 #[must_use]
 pub fn explain(reason: &str) -> String {
     let has = |words: &[&str]| words.iter().any(|word| reason.contains(word));
-    let advice = if has(&["hostname mismatch", "IP address mismatch"]) {
-        "the broker's certificate is for another name: use the name in it for kafka.bootstrap_servers, and for the broker's \
-         advertised.listeners"
-    } else if has(&["certificate verify failed", "certificate could not be verified"]) {
-        "the broker's certificate is not from an authority that is trusted here: kafka.ssl_ca must name that authority's \
-         certificate"
+    let advice = if has(&["certificate verify failed", "certificate could not be verified"]) {
+        "the broker's certificate is not from an authority that is trusted here (kafka.ssl_ca), or is for another name than the one \
+         in kafka.bootstrap_servers or in the broker's advertised.listeners"
     } else if has(&["Authentication failed", "authentication failed", "SASL authentication error"]) {
         "the broker refuses the login: look at kafka.sasl_user, its password, and kafka.sasl_mechanism"
     } else if has(&["bad certificate", "certificate required", "handshake failure"]) {

@@ -173,9 +173,7 @@ impl Watermarks {
     /// # Errors
     /// When no broker answers in time.
     pub fn of(&self, topic: Topic) -> Result<BTreeMap<i32, (i64, i64)>> {
-        self.ask(topic, TIMEOUT).with_context(|| {
-            format!("asking for the ends of {}: {}", topic.name(), self.silent())
-        })
+        self.ask(topic, TIMEOUT).with_context(|| format!("asking for the ends of {}: {}", topic.name(), self.silent()))
     }
 
     /// Whether a broker answers. Blocks.
