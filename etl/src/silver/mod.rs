@@ -2,12 +2,13 @@
 //!
 //! * [`parse`]: Bronze rows become events, or rejections with a reason
 //! * [`tables`]: events become the rows of each Silver table
-//! * [`target`]: a Silver table under way: what it has seen, and how rows get into it
+//! * [`target`]: a Silver table under way: how rows get into it; [`seen`]: the events that it has
 //!
 //! Each table records the Bronze version that it has consumed in the commit of its rows. After a crash between the commits
 //! of two tables, the one that is behind catches up alone, from the same Bronze versions and with the same result.
 
 mod parse;
+mod seen;
 mod tables;
 mod target;
 
@@ -96,7 +97,7 @@ impl Silver {
         let dead_letters = lake.table(&schema::DEAD_LETTERS).await?;
         let mut targets = Vec::new();
         for spec in tables::of(topic) {
-            targets.push(Target::open(lake, spec).await?);
+            targets.push(Target::open(lake, spec, settings.data_dir.join("cache")).await?);
         }
         let stats = worker.topic(topic);
         Ok(Silver { topic, settings, bronze, dead_letters, targets, worker, stats, committed, next: None })
