@@ -68,3 +68,39 @@ test("the way from page to page works, with the menu where it is narrow", async 
   await expect(page.locator(".flow-station")).toHaveCount(7);
   if (narrow && hasScripts()) await expect(page.locator(".menu")).not.toHaveAttribute("open", /.*/);
 });
+
+test("the books balance to the event", async ({ page, request }) => {
+  await open(page, "/pipeline");
+  const books = page.locator("section", { has: page.getByRole("heading", { name: "The books" }) });
+  await expect(books.getByRole("status")).toContainText("Balanced to the event");
+  const ledger = await (await request.get("/api/v1/ledger")).json();
+  expect(ledger.discrepancies).toEqual([]);
+  const topics = ledger.topics.filter((topic: { gold: number }) => topic.gold > 0);
+  expect(topics.length).toBeGreaterThan(2);
+  for (const { topic } of topics) {
+    const row = books.locator("tr.books-topic", { has: page.getByRole("rowheader", { name: topic, exact: true }) });
+    const [, , read, bronze, deadLetters, noEvent, silver, duplicates, rejected, setAside] = (await row.locator("td").allTextContents()).map(number);
+    expect(read, topic).toBe((bronze ?? 0) + (deadLetters ?? 0) + (noEvent ?? 0));
+    expect(silver, topic).toBeGreaterThan(0);
+    expect((silver ?? 0) + (duplicates ?? 0) + (rejected ?? 0) + (setAside ?? 0), topic).toBeLessThanOrEqual(bronze ?? 0);
+    const partitions = row.locator("xpath=..").getByRole("rowheader", { name: /^Partition \d+$/ });
+    await expect(partitions).toHaveCount(ledger.partitions.filter((partition: { topic: string }) => partition.topic === topic).length);
+  }
+});
+
+test("a book that does not balance is an alarm that says what to do", async ({ page }) => {
+  hydratedOnly();
+  await page.route("**/api/ui/ledger*", async (route) => {
+    const answer = await route.fetch();
+    const ledger = await answer.json();
+    const advice = "Somebody other than the pipeline changed the table.";
+    ledger.discrepancies = [{ book: "rows", place: "bronze.customer_events", off_by: -3, text: "It has 7 rows, but 10 were written.", advice }];
+    await route.fulfill({ response: answer, json: ledger });
+  });
+  await open(page, "/pipeline");
+  const alarm = page.locator("section", { has: page.getByRole("heading", { name: "The books" }) }).getByRole("status");
+  await expect(alarm).toContainText("The books do not balance");
+  await expect(alarm.getByRole("listitem")).toHaveText(
+    "bronze.customer_events is off by -3: It has 7 rows, but 10 were written. Somebody other than the pipeline changed the table.",
+  );
+});

@@ -7,6 +7,10 @@
 #
 # FOLDER/server.properties may be edited between two starts, FOLDER/kafka.log says what happened.
 # KAFKA_HEAP: the memory of the Java process (512m).
+# KAFKA_SECURE=1: at the first start, make listeners with TLS too. FOLDER/tls then has the authority's certificate (ca.pem), one of
+# another authority (other-ca.pem), a client's certificate and key (client.pem, client.key), and the listeners' addresses:
+# `sasl_ssl` for the user streamlinehub with the password correct-horse (SCRAM-SHA-256, SCRAM-SHA-512, PLAIN), and `ssl` for
+# clients with a certificate.
 source "$(dirname "$0")/env.sh"
 
 KAFKA_VERSION=4.3.1
@@ -77,6 +81,45 @@ log.segment.bytes=268435456
 PROPERTIES
 }
 
+# A certificate of the authority, with its key.
+certificate() {
+  local tls="$1" name="$2" extensions="$3"
+  openssl req -newkey rsa:2048 -nodes -subj "/CN=$name" -keyout "$tls/$name.key" -out "$tls/$name.csr"
+  openssl x509 -req -in "$tls/$name.csr" -CA "$tls/ca.pem" -CAkey "$tls/ca.key" -CAcreateserial -days 30 \
+    -extfile <(printf '%s\n' "$extensions") -out "$tls/$name.pem"
+}
+
+authority() {
+  openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj "/CN=Test authority" -keyout "$1.key" -out "$1.pem"
+}
+
+# Listeners with TLS, whose certificate is for 127.0.0.1 and no other name.
+secure() {
+  local folder="$1" tls="$1/tls" sasl ssl listeners
+  mkdir -p "$tls"
+  { authority "$tls/ca" && authority "$tls/other-ca" && certificate "$tls" server "subjectAltName=IP:127.0.0.1" &&
+    certificate "$tls" client "extendedKeyUsage=clientAuth"; } >"$tls/openssl.log" 2>&1 ||
+    { tail -n 5 "$tls/openssl.log" >&2; fail "openssl could not make the certificates"; }
+  cat "$tls/server.key" "$tls/server.pem" "$tls/ca.pem" >"$tls/keystore.pem"
+  sasl="127.0.0.1:$(free_port)" ssl="127.0.0.1:$(free_port)"
+  echo "$sasl" >"$tls/sasl_ssl"
+  echo "$ssl" >"$tls/ssl"
+  listeners="SASL_SSL://$sasl,SSL://$ssl"
+  sed -i -e "s#^listeners=.*#&,$listeners#" -e "s#^advertised.listeners=.*#&,$listeners#" \
+    -e "s#^listener.security.protocol.map=.*#&,SASL_SSL:SASL_SSL,SSL:SSL#" "$folder/server.properties"
+  cat >>"$folder/server.properties" <<PROPERTIES
+ssl.keystore.type=PEM
+ssl.keystore.location=$tls/keystore.pem
+ssl.truststore.type=PEM
+ssl.truststore.location=$tls/ca.pem
+listener.name.ssl.ssl.client.auth=required
+sasl.enabled.mechanisms=SCRAM-SHA-256,SCRAM-SHA-512,PLAIN
+listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.sasl_ssl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_streamlinehub="correct-horse";
+PROPERTIES
+}
+
 start() {
   local folder port deadline=$((SECONDS + PATIENCE))
   mkdir -p "$1"
@@ -85,13 +128,18 @@ start() {
   if [ ! -f "$folder/server.properties" ]; then
     port="${2:-$(free_port)}"
     configure "$folder" "$port"
+    [ -z "${KAFKA_SECURE:-}" ] || secure "$folder"
   fi
   port="$(sed -n 's/^listeners=PLAINTEXT:\/\/127.0.0.1:\([0-9]*\).*/\1/p' "$folder/server.properties")"
   if [ ! -d "$folder/data" ]; then
-    local id
+    local id scram=()
+    if [ -d "$folder/tls" ]; then
+      scram=(--add-scram 'SCRAM-SHA-256=[name=streamlinehub,password=correct-horse]'
+        --add-scram 'SCRAM-SHA-512=[name=streamlinehub,password=correct-horse]')
+    fi
     id="$(java_with_kafka kafka.tools.StorageTool random-uuid 2>/dev/null | tail -n 1)"
     # KAFKA_FORMAT: more arguments, such as --add-scram.
-    java_with_kafka kafka.tools.StorageTool format -t "$id" -c "$folder/server.properties" ${KAFKA_FORMAT:-} >"$folder/format.log" 2>&1 ||
+    java_with_kafka kafka.tools.StorageTool format -t "$id" -c "$folder/server.properties" "${scram[@]}" ${KAFKA_FORMAT:-} >"$folder/format.log" 2>&1 ||
       { tail -n 5 "$folder/format.log" >&2; fail "the folder $folder/data could not be formatted for Kafka"; }
   fi
   nohup java -Xms256m -Xmx"${KAFKA_HEAP:-512m}" -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -cp "$LIBS/*" \

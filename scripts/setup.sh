@@ -27,9 +27,10 @@ need redis-server redis-server
 command -v postgres >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing+=(postgresql)
 if [ "$PURPOSE" = test ]; then
   need pgrep procps
-  # Apache Kafka, as a broker to test against.
+  # Apache Kafka, as a broker to test against, and certificates for it.
   need java default-jre-headless
   need mvn maven
+  need openssl openssl
   command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || missing+=(chromium)
 fi
 

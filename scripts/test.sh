@@ -15,9 +15,20 @@ source scripts/env.sh
 scripts/fetch-data.sh
 scripts/build-web.sh
 
+# Apache Kafka itself, once for all tests that need it, with listeners for TLS. Without it there is no passing.
+KAFKA_FOLDER="$(mktemp -d)"
+stop_kafka() { scripts/apache-kafka.sh stop "$KAFKA_FOLDER"; rm -rf "$KAFKA_FOLDER"; }
+trap stop_kafka EXIT
+say "Starting Apache Kafka"
+KAFKA="$(KAFKA_SECURE=1 scripts/apache-kafka.sh start "$KAFKA_FOLDER")" || fail "the tests need Apache Kafka; see above"
+
 say "Tests of the crates"
 # The whole workspace, always: a selection of crates may unify other features, and dependencies would be compiled anew.
-cargo test --workspace
+TEST_KAFKA_FOLDER="$KAFKA_FOLDER" cargo test --workspace
+say "The pipeline's tests once more, on Apache Kafka"
+TEST_KAFKA="$KAFKA" cargo test --workspace --test pipeline --test ledger -- --test-threads 1
+trap - EXIT
+stop_kafka
 cargo build --workspace --bins
 
 CHROMIUM="${CHROMIUM:-$(command -v chromium || command -v google-chrome || true)}"

@@ -16,6 +16,7 @@ use model::{
     api_docs::ApiDocs,
     explore::{ExploreAnswer, KnownValue},
     health::Health,
+    ledger::Ledger,
     live::Live,
     metric::Dimension,
     overview::Overview,
@@ -76,6 +77,12 @@ pub async fn get_pipeline() -> Result<PipelineView, Problem> {
 #[server(prefix = "/api/ui", endpoint = "health", input = GetUrl)]
 pub async fn get_health() -> Result<Health, Problem> {
     Ok(dashboard(Permission::PipelineRead)?.health().await)
+}
+
+/// What became of every event.
+#[server(prefix = "/api/ui", endpoint = "ledger", input = GetUrl)]
+pub async fn get_ledger() -> Result<Ledger, Problem> {
+    Ok(dashboard(Permission::PipelineRead)?.ledger().await?)
 }
 
 /// What programs can ask. For whoever is signed in.

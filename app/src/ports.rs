@@ -10,6 +10,7 @@ use model::{
     explore::{ExploreAnswer, ExploreView, KnownValue},
     health::Health,
     lake::{Behind, PastStatement, RawEvent, SqlOutcome, SqlTable, TableDetail, TableSummary},
+    ledger::Ledger,
     live::Live,
     metric::Dimension,
     overview::Overview,
@@ -38,6 +39,8 @@ pub trait Dashboard: Send + Sync {
     async fn overview(&self, range: Range) -> Result<Overview, Unavailable>;
     async fn pipeline(&self) -> Result<PipelineView, Unavailable>;
     async fn health(&self) -> Health;
+    /// What became of every event.
+    async fn ledger(&self) -> Result<Ledger, Unavailable>;
     /// The tables of the lake that were made.
     async fn tables(&self) -> Result<Vec<TableSummary>, Unavailable>;
     /// A table at its newest version, or at an earlier one.

@@ -25,7 +25,7 @@ use deltalake::{
     parquet::arrow::ArrowWriter,
 };
 use etl::{
-    kafka,
+    kafka::{self, Cluster, Watermarks},
     lake::{Lake, schema, table::writer_properties},
     produce::generate::{self, Generator, Load},
     progress,
@@ -40,7 +40,7 @@ use nix::{
     unistd::Pid,
 };
 use rdkafka::{
-    ClientConfig, Message, Offset, TopicPartitionList,
+    Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
 };
 use serde::Serialize;
@@ -126,14 +126,18 @@ impl Bench {
         self.figures.push(Figure { name, value, unit, conditions });
     }
 
+    fn cluster(&self) -> Cluster {
+        Cluster::local(&self.arguments.kafka)
+    }
+
     /// Puts the events into Kafka.
     async fn fill(&mut self) -> Result<()> {
-        kafka::create_topics(&self.arguments.kafka, 2).await?;
-        let (servers, count, bytes) = (self.arguments.kafka.clone(), self.arguments.events, self.arguments.bytes);
+        self.cluster().create_topics(2).await?;
+        let (cluster, count, bytes) = (self.cluster(), self.arguments.events, self.arguments.bytes);
         let began = Instant::now();
         let sent = tokio::task::spawn_blocking(move || {
             let load = Load { rate: 0.0, count, seed: 1, bytes: Some(bytes) };
-            generate::run(&servers, load, &CancellationToken::new())
+            generate::run(&cluster, load, &CancellationToken::new())
         });
         ensure!(sent.await?? == count, "not all events were sent");
         self.add(
@@ -154,8 +158,8 @@ impl Bench {
             .collect::<Result<_>>()?;
 
         let count = self.arguments.events;
-        let servers = self.arguments.kafka.clone();
-        let consuming = tokio::task::spawn_blocking(move || per_event(count, || consume(&servers, count))).await??;
+        let cluster = self.cluster();
+        let consuming = tokio::task::spawn_blocking(move || per_event(count, || consume(&cluster, count))).await??;
         let envelope = per_event(SAMPLE as u64, || {
             for payload in &payloads {
                 let text = std::str::from_utf8(payload)?;
@@ -306,7 +310,7 @@ impl Bench {
         let worker = self.start(&lake, &[("PIPELINE_STAGES", "silver,gold")])?;
         loop {
             tokio::time::sleep(Duration::from_millis(50)).await;
-            if progress::behind(&self.arguments.kafka, &opened).await?.is_nothing() {
+            if progress::behind(&self.cluster(), &opened).await?.is_nothing() {
                 break;
             }
             ensure!(began.elapsed() < PATIENCE, "Silver and Gold are not done");
@@ -338,11 +342,11 @@ impl Bench {
         // Until the worker has its partitions.
         tokio::time::sleep(Duration::from_secs(5)).await;
         let cpu_before = worker.cpu_seconds()?;
-        let (servers, bytes, count) = (self.arguments.kafka.clone(), self.arguments.bytes, seconds * RATE);
+        let (cluster, bytes, count) = (self.cluster(), self.arguments.bytes, seconds * RATE);
         let began = Instant::now();
         let sending = tokio::task::spawn_blocking(move || {
             let load = Load { rate: float(RATE), count, seed: 3, bytes: Some(bytes) };
-            generate::run(&servers, load, &CancellationToken::new())
+            generate::run(&cluster, load, &CancellationToken::new())
         });
         // The events are sent at an even pace: the n-th is sent n / RATE seconds after the first.
         let mut latencies = Vec::new();
@@ -450,15 +454,15 @@ fn per_event(events: u64, work: impl FnOnce() -> Result<()>) -> Result<f64> {
 }
 
 /// Takes so many events from the topic, as the pipeline fetches them, and does nothing with them.
-fn consume(servers: &str, count: u64) -> Result<()> {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", servers).set("group.id", "bench").set("enable.auto.commit", "false");
+fn consume(cluster: &Cluster, count: u64) -> Result<()> {
+    let mut config = cluster.config();
+    config.set("group.id", "bench").set("enable.auto.commit", "false");
     for (name, value) in kafka::FETCHING {
         config.set(name, value);
     }
     let consumer: BaseConsumer = config.create()?;
     let mut partitions = TopicPartitionList::new();
-    for partition in kafka::watermarks(servers, TOPIC)?.into_keys() {
+    for partition in Watermarks::new(cluster)?.of(TOPIC)?.into_keys() {
         partitions.add_partition_offset(TOPIC.name(), partition, Offset::Beginning)?;
     }
     consumer.assign(&partitions)?;

@@ -34,6 +34,7 @@ use crate::{
         table::{Change, Position, is_conflict},
     },
     lease::Lease,
+    ledger,
     live::WorkerStats,
     pipeline::caught,
     settings::Settings,
@@ -310,7 +311,8 @@ impl GoldTable {
         let more = last < self.source.version();
         let mut taken = Taken { events_by_topic: Vec::new(), oldest_kafka_time: None, more };
         if rows.is_empty() {
-            self.table.append(Vec::new(), &[position]).await?;
+            let positions = ledger::gold(&mut self.table, position, &[]).await?;
+            self.table.append(Vec::new(), &positions).await?;
             return Ok(Some(taken));
         }
         taken.oldest_kafka_time = rows
@@ -331,7 +333,8 @@ impl GoldTable {
         }
         let sums = if existing.is_empty() { added } else { self.add_up(added, existing).await? };
         let batch = with_date(&sums, self.table.spec())?;
-        self.table.replace_dates(&replaced, vec![batch], &[position]).await?;
+        let positions = ledger::gold(&mut self.table, position, &taken.events_by_topic).await?;
+        self.table.replace_dates(&replaced, vec![batch], &positions).await?;
         Ok(Some(taken))
     }
 

@@ -9,6 +9,7 @@
 //! * [`ingest`]: Kafka to Bronze, by way of Redis
 //! * [`silver`], [`gold`]: the layers above, each from the new rows of the one below
 //! * [`lake`]: the layout of the tables, and how they are read and committed to
+//! * [`ledger`]: what became of every event, counted with the rows
 //! * [`live`]: what the stages count, published through Redis
 //! * [`progress`]: how far the layers are behind Kafka
 //! * [`maintenance`]: keeps the tables' files few and their logs short
@@ -30,6 +31,7 @@ pub mod ingest;
 pub mod kafka;
 pub mod lake;
 pub mod lease;
+pub mod ledger;
 pub mod live;
 pub mod maintenance;
 pub mod memory;

@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use clap::{Parser, Subcommand};
 use etl::{
     embedded::Services,
+    kafka::Cluster,
     pipeline::Pipeline,
     produce::{self, generate::Load, journey::Journey},
     settings::Settings,
@@ -155,25 +156,25 @@ async fn work(settings: Settings, stop: CancellationToken) -> Result<()> {
 }
 
 fn send(settings: &Settings, produce: Produce, stop: &CancellationToken) -> Result<()> {
-    let servers = match settings.kafka.bootstrap_servers.as_str() {
-        "" => format!("127.0.0.1:{}", settings.kafka.embedded_port),
-        named => named.to_owned(),
+    let cluster = match settings.kafka.bootstrap_servers.as_str() {
+        "" => Cluster::local(&format!("127.0.0.1:{}", settings.kafka.embedded_port)),
+        _ => Cluster::named(&settings.kafka)?,
     };
     let began = Instant::now();
     let sent = match produce {
         Produce::Replay { data, ends_at } => {
             let journey = Journey::open(&data)?;
             let bar = progress_bar(journey.count()?);
-            let sent = produce::replay::run(&journey, &servers, ends_at.unwrap_or_else(Utc::now), 0, stop, |sent| {
+            let sent = produce::replay::run(&journey, &cluster, ends_at.unwrap_or_else(Utc::now), 0, stop, |sent| {
                 bar.set_position(sent);
                 Ok(())
             });
             bar.finish();
             sent?
         }
-        Produce::Live { data, rate, count } => produce::live::run(&Journey::open(&data)?, &servers, rate, count, stop)?,
+        Produce::Live { data, rate, count } => produce::live::run(&Journey::open(&data)?, &cluster, rate, count, stop)?,
         Produce::Generate { rate, count, seed, bytes } => {
-            produce::generate::run(&servers, Load { rate, count, seed, bytes }, stop)?
+            produce::generate::run(&cluster, Load { rate, count, seed, bytes }, stop)?
         }
     };
     let seconds = began.elapsed().as_secs_f64().max(0.001);

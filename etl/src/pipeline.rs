@@ -14,9 +14,9 @@ use uuid::Uuid;
 use crate::{
     gold::Gold,
     ingest::{Ingest, buffer},
-    kafka,
+    kafka::Cluster,
     lake::Lake,
-    lease,
+    lease, ledger,
     live::{self, WorkerStats},
     maintenance,
     settings::{Settings, Stage},
@@ -92,15 +92,16 @@ impl Pipeline {
     /// When Kafka, Redis or the lake cannot be reached at the start. What fails later is tried again.
     pub fn start<'a>(
         settings: Arc<Settings>,
-        bootstrap_servers: &'a str,
+        cluster: &'a Cluster,
         redis_url: &'a str,
     ) -> BoxFuture<'a, Result<Pipeline>> {
-        Pipeline::begin(settings, bootstrap_servers, redis_url).boxed()
+        Pipeline::begin(settings, cluster, redis_url).boxed()
     }
 
-    async fn begin(settings: Arc<Settings>, bootstrap_servers: &str, redis_url: &str) -> Result<Pipeline> {
+    async fn begin(settings: Arc<Settings>, cluster: &Cluster, redis_url: &str) -> Result<Pipeline> {
         let lake = Lake::open(&settings.lake_path())?;
-        kafka::create_topics(bootstrap_servers, settings.kafka.partitions).await?;
+        cluster.create_topics(settings.kafka.partitions).await?;
+        ledger::begin::begin(&lake).await?;
         let redis = buffer::connect(redis_url).await?;
         let worker = Uuid::new_v4().simple().to_string();
         let stats = Arc::new(WorkerStats::new(worker));
@@ -126,7 +127,7 @@ impl Pipeline {
                 let stage = Ingest {
                     topic,
                     settings: settings.clone(),
-                    bootstrap_servers: bootstrap_servers.to_owned(),
+                    cluster: cluster.clone(),
                     redis: redis.clone(),
                     lake: lake.clone(),
                     stats: stats.clone(),

@@ -1,13 +1,11 @@
 //! How far the layers are behind Kafka, asked of Kafka and of the tables themselves.
 
-use std::sync::Arc;
-
 use anyhow::{Context, Result};
 use futures::{FutureExt, future::BoxFuture};
 use model::topic::Topic;
 
 use crate::{
-    kafka,
+    kafka::{Cluster, Watermarks},
     lake::{Lake, LakeTable, TableSpec, schema, table::Position},
     silver,
 };
@@ -40,16 +38,16 @@ impl Behind {
 ///
 /// # Errors
 /// When Kafka or the lake cannot be read.
-pub fn behind<'a>(bootstrap_servers: &'a str, lake: &'a Lake) -> BoxFuture<'a, Result<Behind>> {
-    compare(bootstrap_servers, lake).boxed()
+pub fn behind<'a>(cluster: &'a Cluster, lake: &'a Lake) -> BoxFuture<'a, Result<Behind>> {
+    compare(cluster, lake).boxed()
 }
 
-async fn compare(bootstrap_servers: &str, lake: &Lake) -> Result<Behind> {
+async fn compare(cluster: &Cluster, lake: &Lake) -> Result<Behind> {
     let mut behind = Behind::default();
+    let kafka = Watermarks::new(cluster)?;
     for topic in Topic::ALL {
-        let servers: Arc<str> = bootstrap_servers.into();
-        let ends =
-            tokio::task::spawn_blocking(move || kafka::watermarks(&servers, topic)).await.context("asking Kafka")??;
+        let kafka = kafka.clone();
+        let ends = tokio::task::spawn_blocking(move || kafka.of(topic)).await.context("asking Kafka")??;
         let mut bronze = lake.table(schema::bronze_of(topic)).await?;
         for (partition, (first, end)) in ends {
             let source = Position::kafka(topic.name(), partition, 0).source;

@@ -138,6 +138,45 @@ pub struct Kafka {
     pub partitions: u16,
     pub session_timeout_ms: u32,
     pub embedded_port: u16,
+    pub security_protocol: String,
+    pub ssl_ca: PathBuf,
+    pub ssl_certificate: PathBuf,
+    pub ssl_key: PathBuf,
+    pub ssl_key_password: Secret,
+    pub sasl_mechanism: String,
+    pub sasl_user: String,
+    pub sasl_password: Secret,
+    pub sasl_password_file: PathBuf,
+}
+
+/// A password: it is shown to nobody by accident.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// For whoever has to log in with it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Secret {
+        Secret(text.to_owned())
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(if self.is_empty() { "none" } else { "***" })
+    }
 }
 
 /// A service that is either named by its URL or started by us.
@@ -348,6 +387,14 @@ mod tests {
         assert!(settings.live.rate.abs() < f64::EPSILON);
         assert_eq!(settings.web.trusted_proxies.len(), 2);
         assert_eq!(Settings::defaults().lake_path(), PathBuf::from("data/lake"));
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        let mut settings = Settings::defaults();
+        settings.kafka.sasl_password = "do not show".into();
+        let shown = format!("{settings:?}");
+        assert!(!shown.contains("do not show") && shown.contains("sasl_password: ***"), "{shown}");
     }
 
     #[test]

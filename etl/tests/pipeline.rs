@@ -13,7 +13,7 @@ use etl::{
     pipeline::Pipeline,
     produce::{Message, generate::Generator},
 };
-use model::topic::Topic;
+use model::{ledger::Book, topic::Topic};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 fn moment() -> DateTime<Utc> {
@@ -159,9 +159,10 @@ async fn a_worker_killed_at_any_moment_loses_and_doubles_nothing() -> Result<()>
     for _ in 0..6 {
         let mut worker = Command::new(env!("CARGO_BIN_EXE_streamlinehub-worker"))
             .arg("run")
-            .env("KAFKA_BOOTSTRAP_SERVERS", &world.services.kafka)
+            .env("KAFKA_BOOTSTRAP_SERVERS", world.services.kafka.servers())
             .env("REDIS_URL", &world.services.redis_url)
             .env("KAFKA_INSTANCE", INSTANCE)
+            .env("KAFKA_GROUP", &world.settings.kafka.group)
             .env("DATABASE_URL", "postgres://unused")
             .env("DELTA_LAKE_PATH", world.lake.root())
             .env("BUFFER_MAX_WAIT_MS", "50")
@@ -230,7 +231,9 @@ async fn a_topic_that_was_made_anew_is_not_taken_for_the_old_one() -> Result<()>
     let complaint = complaint.await.context("nobody complained")?;
     ensure!(complaint.contains("was made anew"), "{complaint}");
     pipeline.stop().await;
-    new.check_layers(transactions(&messages)).await?;
+    new.check_tables(transactions(&messages)).await?;
+    let off = new.books().await?.discrepancies;
+    ensure!(!off.is_empty() && off.iter().all(|off| off.book == Book::Broker), "the books say so too: {off:?}");
     new.services.stop().await;
     old.services.stop().await;
     Ok(())

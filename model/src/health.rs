@@ -17,7 +17,7 @@ pub enum Status {
     Down,
 }
 
-/// One component: `broker`, `redis`, `postgres`, `lake`, `pipeline` or `disk`.
+/// One component: `broker`, `redis`, `postgres`, `lake`, `pipeline`, `disk` or `books`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Component {

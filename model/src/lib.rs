@@ -12,6 +12,7 @@
 //! * [`explore`]: a view of the Explore page, as it stands in its URL
 //! * [`access`]: permissions, roles, and what the pages show of users and the audit log
 //! * [`lake`]: the lake's tables, and what a statement over them answers
+//! * [`ledger`]: what became of every event, and whether the books balance
 //! * [`overview`], [`pipeline`], [`live`], [`health`]: what the pages and the API answer
 //! * [`saved`]: views, queries and dashboards that people keep
 //! * [`api_docs`]: what the page about the API shows
@@ -23,6 +24,7 @@ pub mod event;
 pub mod explore;
 pub mod health;
 pub mod lake;
+pub mod ledger;
 pub mod live;
 pub mod metric;
 pub mod money;

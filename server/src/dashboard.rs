@@ -14,6 +14,7 @@ use model::{
     explore::{ExploreAnswer, ExploreView, KnownValue},
     health::{Health, Replay},
     lake::{Behind, RawEvent, SqlAnswer, SqlOutcome, SqlTable, TableDetail, TableSummary},
+    ledger::Ledger,
     live::Live,
     metric::Dimension,
     overview::Overview,
@@ -31,6 +32,7 @@ use crate::{
     explore,
     health::HealthMonitor,
     lake::{self, Catalogue, Question, ShowError, SqlError, TableError, grid},
+    ledger::LedgerFeed,
     live::LiveFeed,
     numbers::Numbers,
     overview,
@@ -52,6 +54,8 @@ pub struct Parts {
     pub events: OnceLock<Arc<Door>>,
     pub live: Arc<LiveFeed>,
     pub health: Arc<HealthMonitor>,
+    /// What became of every event.
+    pub ledger: Arc<LedgerFeed>,
     /// What this process was asked over HTTP.
     pub requests: Arc<Requests>,
     /// What programs follow over sockets.
@@ -70,6 +74,7 @@ impl Default for Parts {
             events: OnceLock::new(),
             live: LiveFeed::new(replay.subscribe()),
             health: Arc::new(HealthMonitor::new(replay.subscribe())),
+            ledger: Arc::default(),
             requests: Arc::default(),
             channels: Channels::default(),
             replay,
@@ -126,6 +131,11 @@ impl Dashboard for Parts {
 
     async fn health(&self) -> Health {
         self.health.health()
+    }
+
+    async fn ledger(&self) -> Result<Ledger, Unavailable> {
+        let ledger = self.ledger.now().ok_or_else(|| starting("The books"))?;
+        Ok(Ledger::clone(&ledger))
     }
 
     async fn tables(&self) -> Result<Vec<TableSummary>, Unavailable> {

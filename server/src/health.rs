@@ -32,10 +32,13 @@ pub enum Part {
     Lake,
     Pipeline,
     Disk,
+    /// Whether every event is accounted for.
+    Books,
 }
 
 impl Part {
-    pub const ALL: [Part; 6] = [Part::Broker, Part::Redis, Part::Postgres, Part::Lake, Part::Pipeline, Part::Disk];
+    pub const ALL: [Part; 7] =
+        [Part::Broker, Part::Redis, Part::Postgres, Part::Lake, Part::Pipeline, Part::Disk, Part::Books];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -45,6 +48,7 @@ impl Part {
             Part::Lake => "lake",
             Part::Pipeline => "pipeline",
             Part::Disk => "disk",
+            Part::Books => "books",
         }
     }
 }

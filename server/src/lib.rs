@@ -30,6 +30,7 @@ pub mod explore_csv;
 pub mod health;
 pub mod health_api;
 pub mod lake;
+pub mod ledger;
 pub mod live;
 pub mod numbers;
 pub mod openapi;

@@ -69,6 +69,7 @@ use crate::{
         crate::health_api::health,
         crate::health_api::live,
         crate::health_api::ready,
+        crate::ledger::ledger,
         crate::access::rest::log_in,
         crate::access::rest::refresh,
         crate::access::rest::log_out,

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
+use etl::kafka::{Cluster, Watermarks};
 use model::{health::Status, live::Live};
 use nix::sys::statvfs::statvfs;
 use redis::{
@@ -20,6 +21,8 @@ use crate::{
 
 /// Workers publish every half second; until then a new pipeline is not called silent.
 const FIRST_WORDS: Duration = Duration::from_secs(10);
+/// A look at a part takes no longer than two seconds.
+const BROKER_PATIENCE: Duration = Duration::from_millis(1500);
 
 /// A connection that comes back by itself.
 ///
@@ -35,10 +38,26 @@ pub async fn connect_redis(url: &str) -> Result<ConnectionManager> {
         .context("Redis does not answer; is it running, and is redis.url right?")
 }
 
-/// Whether any of the brokers (`host:port,host:port`) takes connections.
-pub fn broker(bootstrap_servers: String) -> Probe {
-    Arc::new(move || {
-        let servers = bootstrap_servers.clone();
+/// Whether any of the brokers takes connections, and where they are secured, lets us in.
+///
+/// # Errors
+/// The settings of TLS cannot be used.
+pub fn broker(cluster: &Cluster) -> Result<Probe> {
+    if !cluster.is_plain() {
+        let kafka = Watermarks::new(cluster)?;
+        let servers = cluster.servers().to_owned();
+        return Ok(Arc::new(move || {
+            let (kafka, servers) = (kafka.clone(), servers.clone());
+            Box::pin(async move {
+                let asked = tokio::task::spawn_blocking(move || kafka.answers(BROKER_PATIENCE));
+                asked.await.context("the look at the broker was stopped")??;
+                Ok(Finding::ok(servers))
+            })
+        }));
+    }
+    let servers = cluster.servers().to_owned();
+    Ok(Arc::new(move || {
+        let servers = servers.clone();
         Box::pin(async move {
             for server in servers.split(',') {
                 if TcpStream::connect(server.trim()).await.is_ok() {
@@ -47,7 +66,7 @@ pub fn broker(bootstrap_servers: String) -> Probe {
             }
             Err(anyhow!("No Kafka broker takes connections at {servers}."))
         })
-    })
+    }))
 }
 
 pub fn redis(connection: ConnectionManager) -> Probe {

@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use etl::{
+    kafka::Cluster,
     lake::Lake,
     live::WorkerStats,
     produce::{self, journey::Journey},
@@ -37,7 +38,7 @@ pub struct Demo {
     pub store: Store,
     pub lake: Lake,
     pub warehouse: Arc<Warehouse>,
-    pub bootstrap_servers: String,
+    pub cluster: Cluster,
     /// What the pipeline in this process has taken.
     pub worker: Arc<WorkerStats>,
     /// Baskets per second once everything is loaded; 0 for none.
@@ -82,8 +83,8 @@ impl Demo {
         }
         self.show(ReplayState::Done, total, 1.0);
         if self.live_rate > 0.0 {
-            let (servers, rate, stop) = (self.bootstrap_servers.clone(), self.live_rate, stop.clone());
-            blocking(move || produce::live::run(&journey, &servers, rate, None, &stop))
+            let (cluster, rate, stop) = (self.cluster.clone(), self.live_rate, stop.clone());
+            blocking(move || produce::live::run(&journey, &cluster, rate, None, &stop))
                 .await
                 .context("the live baskets")?;
         }
@@ -99,8 +100,7 @@ impl Demo {
         total: u64,
         stop: &CancellationToken,
     ) -> Result<()> {
-        let (journey, servers, stop, store) =
-            (journey.clone(), self.bootstrap_servers.clone(), stop.clone(), self.store.clone());
+        let (journey, cluster, stop, store) = (journey.clone(), self.cluster.clone(), stop.clone(), self.store.clone());
         let worker = Arc::clone(&self.worker);
         let runtime = tokio::runtime::Handle::current();
         blocking(move || {
@@ -113,7 +113,7 @@ impl Demo {
                 }
                 Ok(())
             };
-            produce::replay::run(&journey, &servers, anchor, done, &stop, checkpoint)
+            produce::replay::run(&journey, &cluster, anchor, done, &stop, checkpoint)
         })
         .await
         .map(drop)
@@ -133,7 +133,7 @@ impl Demo {
             let share = self.share(total).await;
             self.show(ReplayState::Running, total, share);
             // The exact comparison costs a look at every table, so it waits until it can succeed.
-            if share >= 1.0 && progress::behind(&self.bootstrap_servers, &self.lake).await?.is_nothing() {
+            if share >= 1.0 && progress::behind(&self.cluster, &self.lake).await?.is_nothing() {
                 return Ok(true);
             }
             tokio::select! {

@@ -41,6 +41,7 @@ use crate::{
     events::door::{self, Door},
     health::Part,
     lake::{Catalogue, Limits as SqlLimits},
+    ledger,
     live::Workers,
     pipeline_view::PipelineTables,
     probes,
@@ -229,7 +230,7 @@ impl Backend {
             (services.kafka.clone(), services.redis_url.clone(), services.database_url.clone());
         let redis = probes::connect_redis(&redis_url).await?;
         let limits = RateLimits::new(redis.clone());
-        self.parts.health.watch(Part::Broker, probes::broker(kafka.clone()));
+        self.parts.health.watch(Part::Broker, probes::broker(&kafka)?);
         self.parts.health.watch(Part::Redis, probes::redis(redis.clone()));
         let (live, until, published) =
             (Arc::clone(&self.parts.live), self.observers.clone(), PublishedWorkers(redis.clone()));
@@ -253,12 +254,16 @@ impl Backend {
         let door = Door::new(&kafka, redis, door::Limits::new(self.settings.ingest.max_event_bytes))?;
         _ = self.parts.events.set(Arc::new(door));
         self.parts.health.watch(Part::Pipeline, probes::pipeline(Arc::clone(&self.parts.live)));
+        self.parts.health.watch(Part::Books, ledger::probe(Arc::clone(&self.parts.ledger)));
+        let (books, until) = (Arc::clone(&self.parts.ledger), self.observers.clone());
+        let (of_lake, of_kafka) = (lake.clone(), kafka.clone());
+        self.observing.spawn(async move { books.run(of_lake, of_kafka, until).await });
 
         self.start_demo(Demo {
             store,
             lake,
             warehouse,
-            bootstrap_servers: kafka,
+            cluster: kafka,
             worker,
             live_rate: self.settings.live.rate,
             progress: self.parts.replay.clone(),

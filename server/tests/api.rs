@@ -17,9 +17,9 @@ use axum::{
 };
 use common::{Amount, Count, Text, Time, Value};
 use deltalake::{arrow::ipc::reader::StreamReader, parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder};
-use etl::{embedded::Services, kafka, lake::schema, settings::Settings};
+use etl::{embedded::Services, lake::schema, settings::Settings};
 use futures::{SinkExt as _, StreamExt as _, future::BoxFuture};
-use model::access::Permission;
+use model::{access::Permission, ledger::Ledger};
 use rust_decimal::Decimal;
 use serde_json::{Value as Json, json};
 use server::{
@@ -103,6 +103,7 @@ impl Platform {
         let warehouse = Arc::new(Warehouse::new(&lake.url(), Limits::default()).expect("a warehouse"));
         warehouse.refresh().await.expect("a lake that can be read");
         let parts = Arc::new(Parts::default());
+        parts.ledger.put(Ledger::default());
         _ = parts.warehouse.set(Arc::clone(&warehouse));
         let tables = schema::all().into_iter().map(|table| (table.layer, table.name));
         _ = parts.tables.set(PipelineTables::new(&lake.url(), tables, schema::DEAD_LETTERS.name));
@@ -125,7 +126,7 @@ impl Platform {
         // Named, so that it is not started again.
         settings.database.url.clone_from(&self.services.database_url);
         let services = Services::start(&settings).await.expect("a broker and Redis");
-        kafka::create_topics(&services.kafka, settings.kafka.partitions).await.expect("topics");
+        services.kafka.create_topics(settings.kafka.partitions).await.expect("topics");
         let redis = probes::connect_redis(&services.redis_url).await.expect("Redis");
         let limits = door::Limits::new(settings.ingest.max_event_bytes);
         _ = self.parts.events.set(Arc::new(Door::new(&services.kafka, redis, limits).expect("a door")));

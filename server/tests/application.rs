@@ -5,6 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use chrono::{DateTime, Utc};
 use etl::{
     embedded::Services,
+    kafka::Cluster,
     lake::Lake,
     produce::generate::{self, Load},
     progress,
@@ -12,6 +13,7 @@ use etl::{
 };
 use model::{
     health::{Health, ReplayState, Status},
+    ledger::Ledger,
     pipeline::PipelineView,
 };
 use server::{
@@ -126,17 +128,31 @@ async fn it_starts_serves_and_stops() {
         ready.components.iter().find(|component| component.name == "broker").and_then(|broker| broker.detail.clone());
     let broker = broker.expect("the broker's address");
 
-    tokio::task::spawn_blocking(move || {
-        generate::run(&broker, Load { rate: 1000.0, count: 50, seed: 1, bytes: None }, &CancellationToken::new())
-    })
-    .await
-    .expect("a thread")
-    .expect("Kafka takes events");
+    let load = Load { rate: 1000.0, count: 50, seed: 1, bytes: None };
+    tokio::task::spawn_blocking(move || generate::run(&Cluster::local(&broker), load, &CancellationToken::new()))
+        .await
+        .expect("a thread")
+        .expect("Kafka takes events");
     let begun = Instant::now();
     while events_in_gold(address, &token).await == 0 {
         assert!(begun.elapsed() < PATIENCE, "the events did not reach Gold");
         sleep(Duration::from_millis(100)).await;
     }
+
+    let begun = Instant::now();
+    let books = loop {
+        let (_, body) = get(address, "/api/v1/ledger", &token).await.expect("an answer");
+        let books: Ledger = serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"));
+        assert_eq!(books.discrepancies, [], "whatever is under way");
+        if books.topics.iter().map(|topic| topic.gold).sum::<i64>() == 50 {
+            break books;
+        }
+        assert!(begun.elapsed() < PATIENCE, "the books do not tell of every event: {books:?}");
+        sleep(Duration::from_millis(100)).await;
+    };
+    assert_eq!(books.partitions.iter().map(|partition| partition.bronze).sum::<i64>(), 50);
+    let books = health(address).await.components.into_iter().find(|component| component.name == "books");
+    assert_eq!(books.map(|books| books.status), Some(Status::Ok));
 
     // A browser that stays does not hold up the end.
     let _watching = first_of_live_socket(address, &token).await;
@@ -160,7 +176,7 @@ async fn without_its_database_the_site_says_so_and_events_go_on_to_gold() {
     let mut settings = settings(&folder);
     settings.database.url = "postgres://unused".to_owned();
     let others = Services::start(&settings).await.expect("a broker and a Redis");
-    settings.kafka.bootstrap_servers = others.kafka.clone();
+    settings.kafka.bootstrap_servers = others.kafka.servers().to_owned();
     settings.redis.url = others.redis_url.clone();
     settings.database.url = String::new();
     let database = Services::start(&settings).await.expect("a database");

@@ -7,11 +7,16 @@ use axum::{
     body::{Body, to_bytes},
     http::{HeaderMap, Request, Response, StatusCode, header},
 };
-use etl::{embedded::Services, kafka, produce::generate::Generator, settings::Settings};
+use etl::{
+    embedded::Services,
+    kafka::{Cluster, Watermarks},
+    produce::generate::Generator,
+    settings::Settings,
+};
 use futures::future::BoxFuture;
 use model::{access::Permission, topic::Topic};
 use rdkafka::{
-    ClientConfig, Message as _, Offset, TopicPartitionList,
+    Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
 };
 use serde_json::{Value as Json, json};
@@ -86,7 +91,7 @@ async fn broker(folder: &Path, port: u16) -> Services {
     settings.database.url = "postgres://unused".to_owned();
     // One that has just stopped may still be letting go of its database.
     let services = until(async || Services::start(&settings).await.ok()).await;
-    kafka::create_topics(&services.kafka, 2).await.expect("topics");
+    services.kafka.create_topics(2).await.expect("topics");
     services
 }
 
@@ -128,7 +133,7 @@ impl World {
     }
 
     /// A web process that sends to this broker.
-    async fn web(&self, kafka: &str, limits: Limits) -> Web {
+    async fn web(&self, kafka: &Cluster, limits: Limits) -> Web {
         let redis = probes::connect_redis(&self.services.redis_url).await.expect("Redis");
         let door = Arc::new(Door::new(kafka, redis, limits).expect("a door"));
         let gate = Arc::new(Gate::new(&self.settings.web, "http://localhost:3000".to_owned()));
@@ -201,14 +206,13 @@ async fn until<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
 }
 
 /// Key and payload of every event in the topic, by partition and offset.
-fn topic(kafka: &str, topic: Topic) -> BTreeMap<(i32, i64), (Option<String>, String)> {
-    let ends = kafka::watermarks(kafka, topic).expect("the topic's ends");
+fn topic(kafka: &Cluster, topic: Topic) -> BTreeMap<(i32, i64), (Option<String>, String)> {
+    let ends = Watermarks::new(kafka).and_then(|kafka| kafka.of(topic)).expect("the topic's ends");
     let mut places = TopicPartitionList::new();
     for partition in ends.keys() {
         places.add_partition_offset(topic.name(), *partition, Offset::Beginning).expect("a place");
     }
-    let consumer: BaseConsumer =
-        ClientConfig::new().set("bootstrap.servers", kafka).set("group.id", "test").create().expect("a consumer");
+    let consumer: BaseConsumer = kafka.config().set("group.id", "test").create().expect("a consumer");
     consumer.assign(&places).expect("assigned");
     let all: usize = ends.values().map(|(start, end)| usize::try_from(end - start).expect("a count")).sum();
     let mut found = BTreeMap::new();
@@ -453,7 +457,7 @@ async fn a_repeat_is_answered_as_the_first_and_sends_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_broker_nothing_is_said_to_be_in() {
     let world = World::start().await;
-    let web = world.web(NOBODY, Limits { patience: Duration::from_secs(1), ..limits() }).await;
+    let web = world.web(&Cluster::local(NOBODY), Limits { patience: Duration::from_secs(1), ..limits() }).await;
     let body = format!("[{},{{}},{}]", view("a"), view("b"));
     for _ in 0..2 {
         let answer = web.send_with_key("analytics-events", "k-1", &body).await;
@@ -479,7 +483,7 @@ async fn a_request_is_carried_out_though_its_sender_left_and_the_broker_was_away
     let world = World::start().await;
     let first = broker(world.folder.path(), 0).await;
     let address = first.kafka.clone();
-    let port: u16 = address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    let port: u16 = address.servers().rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
     let web = Arc::new(world.web(&address, limits()).await);
     assert_eq!(web.send("analytics-events", JSON, view("a")).await.status, StatusCode::OK);
     first.stop().await;
@@ -497,7 +501,7 @@ async fn a_request_is_carried_out_though_its_sender_left_and_the_broker_was_away
     assert_ne!(web.door.held_bytes(), 0, "it goes on");
 
     let second = broker(world.folder.path(), port).await;
-    assert_eq!(second.kafka, address);
+    assert_eq!(second.kafka.servers(), address.servers());
     let answer = until(async || {
         let repeat = web.send_with_key("analytics-events", "k-1", &body).await;
         (repeat.status != StatusCode::CONFLICT).then_some(repeat)
@@ -513,7 +517,7 @@ async fn a_request_is_carried_out_though_its_sender_left_and_the_broker_was_away
 #[tokio::test(flavor = "multi_thread")]
 async fn without_room_for_more_a_sender_is_told_to_wait() {
     let world = World::start().await;
-    let web = Arc::new(world.web(NOBODY, Limits { held_bytes: 100 << 10, ..limits() }).await);
+    let web = Arc::new(world.web(&Cluster::local(NOBODY), Limits { held_bytes: 100 << 10, ..limits() }).await);
     let sender = tokio::spawn({
         let web = Arc::clone(&web);
         async move { web.send("analytics-events", JSON, view("a")).await }

@@ -41,6 +41,7 @@ fn name(name: &str) -> String {
         "lake" => "Lake".to_owned(),
         "pipeline" => "Pipeline".to_owned(),
         "disk" => "Disk".to_owned(),
+        "books" => "Books".to_owned(),
         other => other.to_owned(),
     }
 }

@@ -5,6 +5,7 @@ pub mod api_keys;
 pub mod audit_filter;
 pub mod audit_table;
 pub mod bars;
+pub mod books;
 pub mod connection;
 pub mod copy;
 pub mod dashboard_forms;

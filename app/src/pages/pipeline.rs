@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use model::{health::Health, pipeline::PipelineView};
+use model::{health::Health, ledger::Ledger, pipeline::PipelineView};
 
 use crate::{
     api,
     components::{
+        books::Books,
         dead_letters::DeadLetterTable,
         flow::Flow,
         health::ComponentList,
@@ -31,11 +32,13 @@ pub fn PipelinePage() -> impl IntoView {
     let feed = use_live_feed();
     let view = Resource::new(|| (), |()| api::get_pipeline());
     let health = Resource::new(|| (), |()| api::get_health());
+    let ledger = Resource::new(|| (), |()| api::get_ledger());
     refresh_every(
         || PERIOD,
         move || {
             view.refetch();
             health.refetch();
+            ledger.refetch();
         },
     );
     let live = Signal::derive(move || feed.current());
@@ -48,6 +51,7 @@ pub fn PipelinePage() -> impl IntoView {
             <TopicTable live />
         </Transition>
         <Transition fallback=|| view! { <Skeleton cards=0 panels=2 /> }>
+            <Accounts answer=ledger />
             <Stored answer=view />
             <Components answer=health />
         </Transition>
@@ -96,6 +100,14 @@ fn Stored(answer: Resource<Result<PipelineView, Problem>>) -> impl IntoView {
         (false, Some(problem)) => view! { <ProblemNotice problem href="/pipeline" retry /> }.into_any(),
         (false, None) => ().into_any(),
     }
+}
+
+#[component]
+fn Accounts(answer: Resource<Result<Ledger, Problem>>) -> impl IntoView {
+    let known = Memo::new(move |previous| Known::after(previous, answer.get()));
+    let there = Memo::new(move |_| known.read().value.is_some());
+    let ledger = Signal::derive(move || known.get().value.unwrap_or_default());
+    move || there.get().then(|| view! { <Books ledger /> })
 }
 
 #[component]

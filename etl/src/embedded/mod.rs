@@ -19,12 +19,12 @@ use futures::{FutureExt, future::BoxFuture};
 use model::topic::Topic;
 use tracing::info;
 
-use crate::settings::Settings;
+use crate::{kafka::Cluster, settings::Settings};
 
 /// Where the services are, whether ours or others.
 pub struct Services {
-    /// `host:port` of the Kafka brokers.
-    pub kafka: String,
+    /// The Kafka brokers.
+    pub kafka: Cluster,
     pub redis_url: String,
     pub database_url: String,
     broker: Option<broker::Broker>,
@@ -43,7 +43,7 @@ impl Services {
     async fn begin(settings: &Settings) -> Result<Services> {
         let data_dir = &settings.data_dir;
         let mut services = Services {
-            kafka: settings.kafka.bootstrap_servers.clone(),
+            kafka: Cluster::named(&settings.kafka)?,
             redis_url: settings.redis.url.clone(),
             database_url: settings.database.url.clone(),
             broker: None,
@@ -62,13 +62,13 @@ impl Services {
     }
 
     async fn start_missing(&mut self, settings: &Settings, data_dir: &Path) -> Result<()> {
-        if self.kafka.is_empty() {
+        if self.kafka.servers().is_empty() {
             let groups: Vec<String> = Topic::ALL.into_iter().map(|topic| settings.group_of(topic)).collect();
             let broker = broker::Broker::start(&data_dir.join("kafka"), settings.kafka.embedded_port, &groups)
                 .await
                 .context("the embedded Kafka broker")?;
-            self.kafka = broker.address();
-            info!(address = self.kafka, "embedded Kafka broker is up");
+            self.kafka = Cluster::local(&broker.address());
+            info!(address = self.kafka.servers(), "embedded Kafka broker is up");
             self.broker = Some(broker);
         }
         let redis = async {
@@ -103,7 +103,7 @@ impl Services {
     pub fn database(settings: &Settings) -> BoxFuture<'_, Result<Services>> {
         async move {
             let mut services = Services {
-                kafka: String::new(),
+                kafka: Cluster::local(""),
                 redis_url: String::new(),
                 database_url: settings.database.url.clone(),
                 broker: None,

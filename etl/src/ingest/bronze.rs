@@ -23,6 +23,7 @@ use super::{
 use crate::{
     chaos,
     lake::{Lake, LakeTable, schema, table::Position},
+    ledger::{self, Count, Stretch, Tally},
 };
 
 /// Where a batch takes its events from.
@@ -83,6 +84,7 @@ impl BronzeWriter {
     pub(super) async fn write(&mut self, waiting: &[Waiting]) -> Result<Written, Fault> {
         let now = chaos::now();
         let mut positions = Vec::new();
+        let (mut counts, mut letters) = (Vec::new(), Tally::default());
         let mut written = Written::new();
         let mut good = Vec::new();
         let mut bad = Vec::new();
@@ -91,9 +93,13 @@ impl BronzeWriter {
             let source = Position::kafka(self.topic.name(), part.partition, 0).source;
             let in_events = self.events.position(&source).await?;
             let Some(last) = chunks.iter().filter_map(max_offset).max() else { continue };
+            let (partition, mut stretch) = (part.partition, Stretch::default());
+            letters.add(Count::BronzeLetters, partition, 0);
             for chunk in &chunks {
+                stretch.skip(chunk::skipped(chunk));
                 let events = after(chunk, in_events)?;
                 let accepted = is_null(events.column(column::REJECTION)).context("rejections")?;
+                stretch.add(events.column(column::OFFSET).as_primitive::<Int64Type>().values(), accepted.true_count());
                 if accepted.true_count() == events.num_rows() {
                     good.push(self.as_events(&events, part.partition, now)?);
                     continue;
@@ -101,18 +107,24 @@ impl BronzeWriter {
                 let rejected =
                     filter_record_batch(&events, &not(&accepted).context("rejections")?).context("rejections")?;
                 let rejected = after(&rejected, self.dead_letters.position(&source).await?)?;
+                letters.add(Count::BronzeLetters, partition, rejected.num_rows());
                 bad.push(self.as_dead_letters(&rejected, part.partition, now)?);
                 let events = filter_record_batch(&events, &accepted).context("events")?;
                 good.push(self.as_events(&events, part.partition, now)?);
             }
+            let Some(counted) = ledger::bronze(&mut self.events, self.topic, partition, stretch).await? else {
+                return Err(Fault::Lost(partition));
+            };
+            counts.extend(counted);
             written.insert(part.partition, last);
             positions.push(Position { source, at: last });
         }
         let date = partition_of(now);
         if bad.iter().any(|batch| batch.num_rows() > 0) {
-            self.dead_letters.append_to(&date, bad, &positions).await?;
+            let letters = letters.positions(&mut self.dead_letters, self.topic).await?;
+            self.dead_letters.append_to(&date, bad, &[positions.clone(), letters].concat()).await?;
         }
-        self.events.append_to(&date, good, &positions).await?;
+        self.events.append_to(&date, good, &[positions, counts].concat()).await?;
         Ok(written)
     }
 

@@ -39,6 +39,14 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
+/// What a chunk says beside its rows: at how many offsets before them Kafka had no event.
+const SKIPPED: &str = "skipped";
+
+/// At how many offsets before and between the events of a chunk Kafka had none.
+pub(super) fn skipped(chunk: &RecordBatch) -> i64 {
+    chunk.schema_ref().metadata().get(SKIPPED).and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
 /// Columns of a chunk by position.
 pub(super) mod column {
     pub(in super::super) const OFFSET: usize = 0;
@@ -77,10 +85,15 @@ pub(super) struct ChunkBuilder {
     rows: usize,
     rejected: usize,
     bytes: usize,
+    /// The offset that comes next, if Kafka has an event there.
+    next: Option<i64>,
+    /// Offsets that Kafka had no event at.
+    skipped: i64,
 }
 
 impl ChunkBuilder {
-    pub(super) fn new(partition: i32, epoch: u64) -> ChunkBuilder {
+    /// `from`: the offset that is read first; `None` for the first that Kafka has.
+    pub(super) fn new(partition: i32, epoch: u64, from: Option<i64>) -> ChunkBuilder {
         ChunkBuilder {
             partition,
             epoch,
@@ -95,6 +108,8 @@ impl ChunkBuilder {
             rows: 0,
             rejected: 0,
             bytes: 0,
+            next: from,
+            skipped: 0,
         }
     }
 
@@ -108,6 +123,8 @@ impl ChunkBuilder {
 
     pub(super) fn push(&mut self, message: &BorrowedMessage<'_>, max_event_bytes: usize) {
         let payload = message.payload().unwrap_or_default();
+        self.skipped += self.next.map_or(0, |next| (message.offset() - next).max(0));
+        self.next = Some(message.offset() + 1);
         self.offset.append_value(message.offset());
         self.kafka_time.append_value(message.timestamp().to_millis().unwrap_or_default().saturating_mul(1000));
         self.key.append_option(message.key());
@@ -146,12 +163,18 @@ impl ChunkBuilder {
                 Arc::new(self.reason.finish()),
             ],
         )?;
-        let mut writer = StreamWriter::try_new(Vec::with_capacity(self.bytes + self.rows * 64 + 1024), &SCHEMA)?;
+        let schema = if self.skipped > 0 {
+            let skipped = (SKIPPED.to_owned(), self.skipped.to_string());
+            &Schema::clone(&SCHEMA).with_metadata([skipped].into())
+        } else {
+            &SCHEMA
+        };
+        let mut writer = StreamWriter::try_new(Vec::with_capacity(self.bytes + self.rows * 64 + 1024), schema)?;
         writer.write(&batch)?;
         let bytes = writer.into_inner()?;
         let chunk =
             Chunk { partition: self.partition, epoch: self.epoch, rows: self.rows, rejected: self.rejected, bytes };
-        (self.rows, self.rejected, self.bytes) = (0, 0, 0);
+        (self.rows, self.rejected, self.bytes, self.skipped) = (0, 0, 0, 0);
         Ok(chunk)
     }
 }

@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use rdkafka::{
-    ClientConfig, ClientContext, Message, Offset, Statistics, TopicPartitionList,
+    ClientContext, Message, Offset, Statistics, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},
     message::BorrowedMessage,
     types::RDKafkaRespErr,
@@ -21,7 +21,11 @@ use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
 use super::chunk::{Chunk, ChunkBuilder};
-use crate::{chaos, kafka, live::TopicStats};
+use crate::{
+    chaos,
+    kafka::{self, Cluster},
+    live::TopicStats,
+};
 
 /// A chunk is handed on when it has this many events, ...
 const CHUNK_ROWS: usize = 8000;
@@ -86,7 +90,7 @@ impl GroupContext {
         let mut builders = self.builders.lock().unwrap_or_else(PoisonError::into_inner);
         let mut list = TopicPartitionList::new();
         for start in starts {
-            builders.insert(start.partition, ChunkBuilder::new(start.partition, start.epoch));
+            builders.insert(start.partition, ChunkBuilder::new(start.partition, start.epoch, start.offset));
             let offset = start.offset.map_or(Offset::Beginning, Offset::Offset);
             if let Err(error) = list.add_partition_offset(self.topic, start.partition, offset) {
                 error!(topic = self.topic, start.partition, %error, "partition cannot be assigned");
@@ -108,7 +112,7 @@ impl ClientContext for GroupContext {
 
     fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
         warn!(topic = self.topic, %error, reason, "Kafka");
-        let _ = self.task.try_send(FromConsumer::Failed(format!("Kafka: {reason}")));
+        let _ = self.task.try_send(FromConsumer::Failed(format!("Kafka: {}", kafka::explain(reason))));
     }
 }
 
@@ -144,7 +148,7 @@ impl ConsumerContext for GroupContext {
 
 /// What a consumer needs to know.
 pub(super) struct ConsumerSettings {
-    pub(super) bootstrap_servers: String,
+    pub(super) cluster: Cluster,
     pub(super) group: String,
     /// The static member of the group that this process is.
     pub(super) instance: Option<String>,
@@ -164,9 +168,8 @@ pub(super) fn run(
     commands: &std_mpsc::Receiver<ToConsumer>,
     stats: &Arc<TopicStats>,
 ) -> Result<()> {
-    let mut config = ClientConfig::new();
+    let mut config = settings.cluster.config();
     config
-        .set("bootstrap.servers", &settings.bootstrap_servers)
         .set("group.id", &settings.group)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
@@ -352,7 +355,7 @@ impl Consuming {
         self.builders
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(start.partition, ChunkBuilder::new(start.partition, start.epoch));
+            .insert(start.partition, ChunkBuilder::new(start.partition, start.epoch, start.offset));
         if let Err(error) = self.consumer.seek(self.topic, start.partition, offset, Duration::from_secs(10)) {
             // The builder goes, so that nothing is read past the gap; a new assignment begins at the right place.
             error!(topic = self.topic, start.partition, %error, "seeking failed; joining the group anew");

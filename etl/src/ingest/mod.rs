@@ -39,7 +39,7 @@ use self::{
     consume::{ConsumerSettings, FromConsumer, Start, ToConsumer},
 };
 use crate::{
-    kafka,
+    kafka::{Cluster, Watermarks},
     lake::{Lake, table::is_conflict},
     live::{TopicStats, WorkerStats},
     settings::Settings,
@@ -92,7 +92,7 @@ impl Ends {
 pub struct Ingest {
     pub topic: Topic,
     pub settings: Arc<Settings>,
-    pub bootstrap_servers: String,
+    pub cluster: Cluster,
     pub redis: ConnectionManager,
     pub lake: Lake,
     pub stats: Arc<WorkerStats>,
@@ -113,9 +113,9 @@ impl Ingest {
         let (to_task, from_consumer) = mpsc::channel(HAND_OVER);
         let (to_consumer, commands) = std_mpsc::channel();
         let stats = self.stats.topic(topic);
-        let bootstrap_servers = self.bootstrap_servers;
+        let cluster = self.cluster;
         let consumer_settings = ConsumerSettings {
-            bootstrap_servers: bootstrap_servers.clone(),
+            cluster: cluster.clone(),
             group: self.settings.group_of(topic),
             instance: self.settings.group_instance().map(ToOwned::to_owned),
             session_timeout_ms: self.settings.kafka.session_timeout_ms,
@@ -128,7 +128,7 @@ impl Ingest {
             .context("the consumer's thread cannot be started")?;
         let task = Task {
             topic,
-            bootstrap_servers,
+            cluster,
             settings: self.settings,
             buffer,
             writer: Some(writer),
@@ -162,7 +162,7 @@ type Writing = JoinHandle<(BronzeWriter, Vec<Waiting>, Result<Written, Fault>, D
 
 struct Task {
     topic: Topic,
-    bootstrap_servers: String,
+    cluster: Cluster,
     settings: Arc<Settings>,
     buffer: Buffer,
     /// `None` while a batch is under way.
@@ -427,8 +427,8 @@ impl Task {
 
     /// Where Bronze and Kafka end.
     async fn ask_positions(&mut self, partitions: &[i32]) -> Result<Vec<Ends>> {
-        let (servers, topic) = (self.bootstrap_servers.clone(), self.topic);
-        let in_kafka = tokio::task::spawn_blocking(move || kafka::watermarks(&servers, topic)).await??;
+        let (cluster, topic) = (self.cluster.clone(), self.topic);
+        let in_kafka = tokio::task::spawn_blocking(move || Watermarks::new(&cluster)?.of(topic)).await??;
         let writer = self.writer.as_mut().context("a batch is under way")?;
         let mut ends = Vec::new();
         for &partition in partitions {

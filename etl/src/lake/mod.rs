@@ -1,8 +1,10 @@
 //! The lake: where its tables are, what they hold, and how they are read and committed to.
 //!
 //! * [`schema`]: every table's columns and partitioning
+//! * [`positions`]: what commits carry beside rows
 //! * [`table`]: one Delta table: commits that carry their source position, and what changed since a version
 
+mod positions;
 pub mod schema;
 pub mod table;
 

@@ -43,7 +43,7 @@ use indexmap::IndexMap;
 use tokio::runtime::Handle;
 use url::Url;
 
-use super::schema::TableSpec;
+use super::{positions::Positions, schema::TableSpec};
 use crate::chaos;
 
 /// A source and the position up to which it has been read: an offset of Kafka or a version of another table.
@@ -129,8 +129,8 @@ pub struct LakeTable {
     /// When the whole log was last looked at.
     listed: Instant,
     properties: WriterProperties,
-    /// Positions known for the version at hand, since asking the log takes a scan.
-    positions: HashMap<String, Option<i64>>,
+    /// What the commits carried, once it was asked for.
+    positions: Option<Positions>,
 }
 
 impl LakeTable {
@@ -163,7 +163,7 @@ impl LakeTable {
             };
         }
         let properties = writer_properties(spec);
-        Ok(LakeTable { spec, table, listed: Instant::now(), properties, positions: HashMap::new() })
+        Ok(LakeTable { spec, table, listed: Instant::now(), properties, positions: None })
     }
 
     #[must_use]
@@ -200,7 +200,6 @@ impl LakeTable {
     /// Takes over the table as an operation of the library left it.
     pub fn set_delta(&mut self, table: DeltaTable) {
         self.table = table;
-        self.positions.clear();
     }
 
     /// Reads what others committed meanwhile.
@@ -209,15 +208,11 @@ impl LakeTable {
     /// When the log cannot be read.
     pub async fn refresh(&mut self) -> Result<()> {
         self.point("refresh")?;
-        let before = self.version();
         if self.listed.elapsed() < LIST_LOG_EVERY && !has_news(&self.table).await? {
             return Ok(());
         }
         self.table.update_incremental(None).await.with_context(|| self.source_name())?;
         self.listed = Instant::now();
-        if self.version() != before {
-            self.positions.clear();
-        }
         Ok(())
     }
 
@@ -226,15 +221,23 @@ impl LakeTable {
     /// # Errors
     /// When the log cannot be read.
     pub async fn position(&mut self, source: &str) -> Result<Option<i64>> {
-        if let Some(&position) = self.positions.get(source) {
-            return Ok(position);
-        }
-        let state = self.table.snapshot().with_context(|| self.source_name())?;
-        let log_store = self.table.log_store();
-        let position =
-            state.transaction_version(log_store.as_ref(), source).await.with_context(|| self.source_name())?;
-        self.positions.insert(source.to_owned(), position);
-        Ok(position)
+        Ok(self.positions().await?.get(source).copied())
+    }
+
+    /// All positions and counts that the commits carried, by their names, up to the version that was read last.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn positions(&mut self) -> Result<&HashMap<String, i64>> {
+        let version = self.version();
+        let positions = match self.positions.take() {
+            Some(mut known) => {
+                known.follow(&self.table, version).await.with_context(|| self.source_name())?;
+                known
+            }
+            None => Positions::read(&self.table, version).await.with_context(|| self.source_name())?,
+        };
+        Ok(self.positions.insert(positions).all())
     }
 
     /// The commit properties that go with the positions.
@@ -349,13 +352,11 @@ impl LakeTable {
             .await
             .with_context(|| format!("committing to {}", self.source_name()))?;
         self.point("commit.after")?;
-        let expected = self.version() + 1;
         self.table.state = Some(committed.snapshot());
-        if self.version() != expected {
-            // Others committed in between.
-            self.positions.clear();
+        let version = self.version();
+        if let Some(known) = &mut self.positions {
+            known.committed(version, positions.iter().map(|position| (position.source.clone(), position.at)));
         }
-        self.positions.extend(positions.iter().map(|position| (position.source.clone(), Some(position.at))));
         Ok(())
     }
 
@@ -395,6 +396,15 @@ impl LakeTable {
             (Some(_), _) => false,
         };
         Ok(log.iter().filter(|file| wanted(&file.partition_values_map())).map(|file| file.add_action()).collect())
+    }
+
+    /// How many rows it has, as the log says.
+    ///
+    /// # Errors
+    /// When the table's state is not loaded.
+    pub fn rows(&self) -> Result<u64> {
+        let state = self.table.snapshot()?;
+        Ok(state.log_data().iter().map(|file| file.num_records().unwrap_or(0) as u64).sum())
     }
 
     /// When a version was committed, as its log entry says; `None` where the log does not reach back that far.

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Message, NoFields, message, sender::Sender};
+use crate::kafka::Cluster;
 
 const PRODUCTS: u32 = 2_000;
 const CUSTOMERS: u32 = 5_000;
@@ -167,9 +168,9 @@ pub struct Load {
 ///
 /// # Errors
 /// When Kafka does not take an event.
-pub fn run(bootstrap_servers: &str, load: Load, stop: &CancellationToken) -> Result<u64> {
+pub fn run(cluster: &Cluster, load: Load, stop: &CancellationToken) -> Result<u64> {
     let Load { rate, count, seed, bytes } = load;
-    let mut sender = Sender::new(bootstrap_servers)?;
+    let mut sender = Sender::new(cluster)?;
     let mut generator = Generator::new(seed);
     let began = Instant::now();
     let mut sent = 0;

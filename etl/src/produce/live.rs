@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{journey::Journey, sender::Sender};
+use crate::kafka::Cluster;
 
 /// Sends `rate` baskets per second, at most `count` of them, until it is told to stop. Blocks.
 ///
@@ -15,12 +16,12 @@ use super::{journey::Journey, sender::Sender};
 /// When the data set cannot be read or Kafka does not take an event.
 pub fn run(
     journey: &Journey,
-    bootstrap_servers: &str,
+    cluster: &Cluster,
     rate: f64,
     count: Option<u64>,
     stop: &CancellationToken,
 ) -> Result<u64> {
-    let mut sender = Sender::new(bootstrap_servers)?;
+    let mut sender = Sender::new(cluster)?;
     let pause = Duration::try_from_secs_f64(1.0 / rate).context("the rate must be above 0")?;
     let mut due = Instant::now();
     let mut sent = 0;

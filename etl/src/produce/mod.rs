@@ -17,6 +17,8 @@ use model::{event::Envelope, topic::Topic};
 use rdkafka::ClientConfig;
 use serde::Serialize;
 
+use crate::kafka::Cluster;
+
 /// An event ready to be sent.
 #[derive(Clone, Debug)]
 pub struct Message {
@@ -27,9 +29,9 @@ pub struct Message {
 }
 
 /// What every producer of ours asks for: an event counts as sent when all replicas have it.
-fn producer_config(bootstrap_servers: &str) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", bootstrap_servers).set("acks", "all").set("batch.size", "524288");
+fn producer_config(cluster: &Cluster) -> ClientConfig {
+    let mut config = cluster.config();
+    config.set("acks", "all").set("batch.size", "524288");
     config
 }
 

@@ -20,6 +20,7 @@ use rdkafka::{
 use tokio::{sync::Notify, time::timeout};
 
 use super::producer_config;
+use crate::kafka::Cluster;
 
 /// More than the callers' bounds let in, so that it is they who say when it is too much.
 const QUEUED_EVENTS: &str = "1000000";
@@ -120,7 +121,7 @@ type Connection = ThreadedProducer<Answers>;
 
 /// The way into Kafka for those who have to know what became of each event.
 pub struct Publisher {
-    config: ClientConfig,
+    config: Mutex<ClientConfig>,
     /// None once it is closed.
     connection: Mutex<Option<Arc<Connection>>>,
     patience: Duration,
@@ -131,8 +132,8 @@ impl Publisher {
     ///
     /// # Errors
     /// When the address is malformed. Whether somebody answers there is found out on sending.
-    pub fn new(bootstrap_servers: &str, max_event_bytes: usize, patience: Duration) -> Result<Publisher> {
-        let mut config = producer_config(bootstrap_servers);
+    pub fn new(cluster: &Cluster, max_event_bytes: usize, patience: Duration) -> Result<Publisher> {
+        let mut config = producer_config(cluster);
         config
             .set("enable.idempotence", "true")
             .set("linger.ms", "5")
@@ -143,7 +144,7 @@ impl Publisher {
             .set("queue.buffering.max.kbytes", QUEUED_KILOBYTES)
             .set("message.timeout.ms", patience.as_millis().to_string());
         let connection = Mutex::new(Some(Arc::new(connect(&config)?)));
-        Ok(Publisher { config, connection, patience })
+        Ok(Publisher { config: Mutex::new(config), connection, patience })
     }
 
     /// Begins to send events of a topic.
@@ -159,8 +160,17 @@ impl Publisher {
         let mut slot = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let connection = slot.as_mut().context("the publisher is closed")?;
         if let Some((code, reason)) = connection.client().fatal_error() {
-            tracing::warn!(%code, reason, "the publisher's connection to Kafka is made anew");
-            *connection = Arc::new(connect(&self.config)?);
+            let mut config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+            if code == RDKafkaErrorCode::ClusterAuthorizationFailed {
+                // Only a cluster older than Kafka 3.0 wants a right for it. What is sent twice is counted once all the same.
+                tracing::warn!(
+                    "the cluster allows no idempotent writes to this user (IdempotentWrite): going on without"
+                );
+                config.set("enable.idempotence", "false");
+            } else {
+                tracing::warn!(%code, reason, "the publisher's connection to Kafka is made anew");
+            }
+            *connection = Arc::new(connect(&config)?);
         }
         Ok(Arc::clone(connection))
     }

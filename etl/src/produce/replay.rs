@@ -9,6 +9,7 @@ use super::{
     journey::{Journey, Shift},
     sender::Sender,
 };
+use crate::kafka::Cluster;
 
 /// Events between two checkpoints.
 pub const CHECKPOINT: u64 = 5_000;
@@ -22,13 +23,13 @@ pub const CHECKPOINT: u64 = 5_000;
 /// When the data set cannot be read or Kafka does not take an event.
 pub fn run(
     journey: &Journey,
-    bootstrap_servers: &str,
+    cluster: &Cluster,
     ends_at: DateTime<Utc>,
     done: u64,
     stop: &CancellationToken,
     mut acknowledged: impl FnMut(u64) -> Result<()>,
 ) -> Result<u64> {
-    let mut sender = Sender::new(bootstrap_servers)?;
+    let mut sender = Sender::new(cluster)?;
     let mut sent = 0;
     for message in journey.messages(Shift::ending_at(ends_at))? {
         let message = message?;

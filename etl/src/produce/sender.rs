@@ -17,6 +17,7 @@ use rdkafka::{
 };
 
 use super::{Message, producer_config};
+use crate::kafka::Cluster;
 
 const FLUSH: Duration = Duration::from_secs(60);
 
@@ -54,9 +55,9 @@ pub struct Sender {
 impl Sender {
     /// # Errors
     /// When the address is malformed. Whether somebody answers there is found out on sending.
-    pub fn new(bootstrap_servers: &str) -> Result<Sender> {
+    pub fn new(cluster: &Cluster) -> Result<Sender> {
         let acknowledged = Acknowledged::default();
-        let producer = producer_config(bootstrap_servers)
+        let producer = producer_config(cluster)
             .set("linger.ms", "20")
             .set("queue.buffering.max.kbytes", "32768")
             .set("message.timeout.ms", "60000")

@@ -37,6 +37,7 @@ use crate::{
         table::{Change, Position, is_conflict},
     },
     lease::Lease,
+    ledger::{self, Count, Tally},
     live::{TopicStats, WorkerStats},
     pipeline::caught,
     settings::Settings,
@@ -71,6 +72,8 @@ struct Batch {
     /// Bronze rows in it.
     events: u64,
     made: Made,
+    /// The same, by partition.
+    tally: Tally,
 }
 
 /// A batch that is being made.
@@ -197,16 +200,17 @@ impl Silver {
             changes.retain(|change| ahead.is_none_or(|ahead| change.version <= ahead));
             let Some(last) = changes.last().map(|change| change.version) else { return Ok(None) };
             let events = changes.iter().map(Change::rows).sum();
-            let mut batches = Vec::new();
+            let (mut batches, mut tally) = (Vec::new(), Tally::default());
             for change in &changes {
                 for file in &change.files {
                     for batch in bronze.read(file, &COLUMNS).await? {
+                        tally.rows(Count::Consumed, &batch, "partition");
                         batches.push(SourceBatch { version: change.version, batch });
                     }
                 }
             }
             let made = tokio::task::spawn_blocking(move || tables::make(topic, &batches)).await?;
-            Ok(Some(Batch { last, events, made: made? }))
+            Ok(Some(Batch { last, events, made: made?, tally }))
         };
         Next { after, batch: AbortOnDropHandle::new(tokio::spawn(batch)) }
     }
@@ -220,11 +224,13 @@ impl Silver {
     ) -> Result<()> {
         let Made { tables, rejected } = batch.made;
         self.reject(&rejected, &position).await?;
+        let (topic, mut tally) = (self.topic, batch.tally);
+        rejected.iter().for_each(|rejected| tally.add(Count::Rejected, rejected.source.partition, 1));
         for ((target, rows), at) in self.targets.iter_mut().zip(tables).zip(positions) {
             if *at != behind {
                 continue;
             }
-            let written = target.write(rows, &position).await?;
+            let written = target.write(topic, rows, &position, &tally).await?;
             if std::ptr::eq(target.table.spec(), &raw const *schema::EVENTS) {
                 self.stats.silver.duplicates(written.duplicates);
             } else if std::ptr::eq(target.table.spec(), &raw const *schema::TRANSACTIONS) {
@@ -247,7 +253,10 @@ impl Silver {
         }
         self.stats.silver.rejected(rejected.len() as u64);
         let batch = dead_letters(self.topic, &rejected)?;
-        self.dead_letters.append(vec![batch], std::slice::from_ref(position)).await
+        let mut tally = Tally::default();
+        rejected.iter().for_each(|rejected| tally.add(Count::SilverLetters, rejected.source.partition, 1));
+        let positions = ledger::silver_letters(&mut self.dead_letters, self.topic, position, &tally).await?;
+        self.dead_letters.append(vec![batch], &positions).await
     }
 }
 

@@ -16,10 +16,14 @@ use deltalake::{
     datafusion::prelude::{SessionContext, col},
 };
 use hashbrown::{HashMap, HashSet};
+use model::topic::Topic;
 use uuid::Uuid;
 
 use super::{seen::Seen, tables::Rows};
-use crate::lake::{Lake, LakeTable, TableSpec, schema, table::Position};
+use crate::{
+    lake::{Lake, LakeTable, TableSpec, schema, table::Position},
+    ledger::{self, Count, Tally},
+};
 
 /// Events of all dates that a table remembers in memory, 17 bytes each; with more, the dates that were not needed for the
 /// longest time are forgotten.
@@ -94,14 +98,23 @@ impl Target {
         }
     }
 
-    /// Writes the rows that the table does not have yet, and the position with them.
-    pub(super) async fn write(&mut self, rows: Rows, position: &Position) -> Result<Written> {
+    /// Writes the rows that the table does not have yet, and with them the position and what became of the batch.
+    pub(super) async fn write(
+        &mut self,
+        topic: Topic,
+        rows: Rows,
+        position: &Position,
+        tally: &Tally,
+    ) -> Result<Written> {
         let written = match &mut self.memory {
             Memory::Events(seen) => {
                 let (new, duplicates) = seen.new_events(&self.table, &rows).await?;
                 let keep: BooleanArray = rows.event_of_row.iter().map(|&event| Some(new[event])).collect();
+                let mut made = Tally::default();
+                made.rows(Count::Rows, &rows.batch, "source_partition");
                 let batch = if duplicates == 0 { rows.batch } else { filter_record_batch(&rows.batch, &keep)? };
-                self.table.append(vec![batch.clone()], std::slice::from_ref(position)).await?;
+                let positions = ledger::silver(&mut self.table, topic, position, tally, &made, &batch).await?;
+                self.table.append(vec![batch.clone()], &positions).await?;
                 seen.remember(rows.events.iter().zip(&new).filter(|(_, new)| **new).map(|(event, _)| *event))?;
                 Written { batch, duplicates }
             }

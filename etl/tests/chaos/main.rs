@@ -187,7 +187,7 @@ async fn act(plan: &Plan, world: &mut World, workers: &[Worker]) -> Result<BTree
 
 async fn strike(fault: &Fault, world: &mut World, workers: &[Worker]) -> Result<()> {
     let order = |number: &usize, order: Order| {
-        workers.iter().skip(*number).take(1).for_each(|worker| worker.order(order.clone()))
+        workers.iter().skip(*number).take(1).for_each(|worker| worker.order(order.clone()));
     };
     match fault {
         Fault::Kill(number) => order(number, Order::Kill),

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use etl::{
     embedded::Services,
-    kafka,
+    kafka::{Cluster, Watermarks},
     lake::Lake,
     progress::{self, Behind},
     settings::Settings,
@@ -52,7 +52,7 @@ pub(crate) struct World {
 /// The embedded broker, or one that is named by KAFKA_BOOTSTRAP_SERVERS. That one is restarted where KAFKA_FOLDER says in
 /// which folder `scripts/apache-kafka.sh` started it.
 enum Broker {
-    Embedded { settings: Box<Settings>, services: Option<Services> },
+    Embedded { settings: Box<Settings>, services: Option<Box<Services>> },
     Named { servers: String, folder: Option<String> },
 }
 
@@ -60,7 +60,7 @@ impl Broker {
     fn servers(&self) -> String {
         match self {
             Broker::Embedded { services, .. } => {
-                services.as_ref().map_or_else(String::new, |services| services.kafka.clone())
+                services.as_ref().map_or_else(String::new, |services| services.kafka.servers().to_owned())
             }
             Broker::Named { servers, .. } => servers.clone(),
         }
@@ -89,15 +89,15 @@ impl World {
             settings.kafka.embedded_port = 0;
             settings.redis.url = redis.redis_url.clone();
             let services = Services::start(&settings).await?;
-            let port = services.kafka.rsplit(':').next().context("a port")?;
+            let port = services.kafka.servers().rsplit(':').next().context("a port")?;
             settings.kafka.embedded_port = port.parse()?;
-            Broker::Embedded { settings: Box::new(settings), services: Some(services) }
+            Broker::Embedded { settings: Box::new(settings), services: Some(Box::new(services)) }
         };
         let path = folder.path().join("lake");
         std::fs::create_dir(&path)?;
         let disk = Disk::mount(&path);
         let lake = Lake::open(&path)?;
-        kafka::create_topics(&broker.servers(), partitions).await?;
+        Cluster::local(&broker.servers()).create_topics(partitions).await?;
         let producer = ClientConfig::new()
             .set("bootstrap.servers", broker.servers())
             .set("message.timeout.ms", "60000")
@@ -160,8 +160,8 @@ impl World {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 };
                 let port = format!(":{}", settings.kafka.embedded_port);
-                ensure!(again.kafka.ends_with(&port), "the broker's port {port} was taken meanwhile");
-                *services = Some(again);
+                ensure!(again.kafka.servers().ends_with(&port), "the broker's port {port} was taken meanwhile");
+                *services = Some(Box::new(again));
             }
             Broker::Named { folder: Some(folder), .. } => {
                 let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/apache-kafka.sh");
@@ -200,7 +200,7 @@ impl World {
     pub(crate) async fn settle(&self) -> Result<()> {
         let began = Instant::now();
         loop {
-            let behind = progress::behind(&self.broker.servers(), &self.lake).await;
+            let behind = progress::behind(&Cluster::local(&self.broker.servers()), &self.lake).await;
             if behind.as_ref().is_ok_and(|behind| behind.is_nothing()) {
                 return Ok(());
             }
@@ -295,6 +295,7 @@ impl Drop for Disk {
 }
 
 fn read_kafka(servers: &str) -> Result<BTreeMap<Place, Vec<u8>>> {
+    let ends = Watermarks::new(&Cluster::local(servers))?;
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", servers)
         .set("group.id", "chaos")
@@ -303,7 +304,7 @@ fn read_kafka(servers: &str) -> Result<BTreeMap<Place, Vec<u8>>> {
     let mut wanted = 0;
     let mut list = TopicPartitionList::new();
     for topic in Topic::ALL {
-        for (partition, (first, end)) in kafka::watermarks(servers, topic)? {
+        for (partition, (first, end)) in ends.of(topic)? {
             wanted += usize::try_from(end - first)?;
             list.add_partition_offset(topic.name(), partition, Offset::Offset(first))?;
         }

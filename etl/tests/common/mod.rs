@@ -1,4 +1,7 @@
 //! What the pipeline's tests share: private services in a temporary folder, and SQL over the lake.
+//!
+//! The broker is the embedded one, unless `TEST_KAFKA` names another that is there for tests alone: an Apache Kafka, say, as
+//! `scripts/apache-kafka.sh` starts it. Its topics are made anew for each test, so one test runs at a time then.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -9,21 +12,28 @@ use deltalake::{
 };
 use etl::{
     embedded::Services,
-    kafka,
+    kafka::{Cluster, Watermarks},
     lake::{Lake, schema},
+    ledger::reader::Reader,
     produce::Message,
     progress,
     settings::Settings,
 };
+use model::{ledger::Ledger, topic::Topic};
 use rdkafka::{
-    ClientConfig,
+    admin::{AdminClient, AdminOptions},
+    client::DefaultClientContext,
     producer::{FutureProducer, FutureRecord},
 };
 use tempfile::TempDir;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 /// Longer than anything here takes, so that a test that hangs says so.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Names a broker to test against, instead of the embedded one.
+const KAFKA: &str = "TEST_KAFKA";
 
 /// The static group member that the tests' workers are.
 pub(crate) const INSTANCE: &str = "worker";
@@ -49,18 +59,19 @@ impl World {
         settings.delta_lake.path = lake.to_owned();
         settings.data_dir = folder.path().join("data");
         settings.kafka.embedded_port = 0;
+        if let Ok(servers) = std::env::var(KAFKA) {
+            settings.kafka.bootstrap_servers = servers;
+            settings.kafka.group = format!("test-{}", Uuid::new_v4().simple());
+            delete_topics(&Cluster::named(&settings.kafka)?).await?;
+        }
         // Whoever comes next takes the place of a worker that was killed, and does not wait until the broker misses it.
         settings.kafka.instance = INSTANCE.to_owned();
         // The pipeline needs no database; naming one keeps it from being started.
         settings.database.url = "postgres://unused".to_owned();
         let services = Services::start(&settings).await?;
-        kafka::create_topics(&services.kafka, settings.kafka.partitions).await?;
+        create_topics(&services.kafka, settings.kafka.partitions).await?;
         let lake = Lake::open(&settings.lake_path())?;
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", &services.kafka)
-            .set("message.max.bytes", "10000000")
-            .create()
-            .context("producer")?;
+        let producer = services.kafka.config().set("message.max.bytes", "10000000").create().context("producer")?;
         Ok(World { settings: Arc::new(settings), services, lake, producer, _folder: folder })
     }
 
@@ -77,7 +88,7 @@ impl World {
     }
 
     pub(crate) async fn send_messages(&self, messages: &[Message]) -> Result<()> {
-        for topic in model::topic::Topic::ALL {
+        for topic in Topic::ALL {
             let of_topic = messages.iter().filter(|message| message.topic == topic);
             self.send(topic.name(), of_topic.map(|message| (message.key.clone(), message.payload.clone()))).await?;
         }
@@ -122,6 +133,17 @@ impl World {
 
     /// Whether the layers agree, whatever happened to the processes between them.
     pub(crate) async fn check_layers(&self, transactions: u64) -> Result<()> {
+        let books = self.books().await?;
+        ensure!(books.discrepancies.is_empty(), "the books do not balance: {:?}", books.discrepancies);
+        self.check_tables(transactions).await
+    }
+
+    pub(crate) async fn books(&self) -> Result<Ledger> {
+        Reader::open(&self.lake, &self.services.kafka).await?.read().await
+    }
+
+    /// The same, without the books.
+    pub(crate) async fn check_tables(&self, transactions: u64) -> Result<()> {
         let row = self.row("SELECT count(*), count(DISTINCT event_id) FROM silver_transactions").await?;
         ensure!(
             row == [transactions.to_string(), transactions.to_string()],
@@ -151,5 +173,39 @@ impl World {
             self.row("SELECT sum(events) AS counted, sum(events) AS distinct_events FROM gold_events_hourly").await?;
         ensure!(events == counted, "Gold counts {counted:?} of {events:?} events");
         Ok(())
+    }
+}
+
+/// Deletes the topics of an earlier test, and waits until they are gone.
+async fn delete_topics(cluster: &Cluster) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> = cluster.config().create().context("the admin client")?;
+    let names = Topic::ALL.map(Topic::name);
+    admin.delete_topics(&names, &AdminOptions::new()).await.context("deleting topics")?;
+    let began = Instant::now();
+    loop {
+        let metadata = admin.inner().fetch_metadata(None, PATIENCE).context("topics")?;
+        if !metadata.topics().iter().any(|topic| names.contains(&topic.name())) {
+            return Ok(());
+        }
+        ensure!(began.elapsed() < PATIENCE, "the topics are not deleted");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Makes the topics, and waits until each partition can be asked: a cluster takes a moment.
+async fn create_topics(cluster: &Cluster, partitions: u16) -> Result<()> {
+    let began = Instant::now();
+    cluster.create_topics(partitions).await?;
+    loop {
+        let cluster = cluster.clone();
+        let ask = move || {
+            let kafka = Watermarks::new(&cluster)?;
+            Topic::ALL.into_iter().map(|topic| Ok(kafka.of(topic)?.len())).collect::<Result<Vec<usize>>>()
+        };
+        match tokio::task::spawn_blocking(ask).await? {
+            Ok(found) if found.iter().all(|&found| found == usize::from(partitions)) => return Ok(()),
+            other => ensure!(began.elapsed() < PATIENCE, "the topics do not come up: {other:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -10,7 +10,10 @@ use axum::{
     body::Body,
     response::{IntoResponse as _, Response},
 };
-use etl::produce::publisher::{Consignment, Publisher};
+use etl::{
+    kafka::Cluster,
+    produce::publisher::{Consignment, Publisher},
+};
 use http::{HeaderValue, StatusCode, header};
 use model::{check, topic::Topic};
 use redis::aio::ConnectionManager;
@@ -77,8 +80,8 @@ struct Passed {
 impl Door {
     /// # Errors
     /// When Kafka's address is malformed. Whether somebody answers there is found out by the first request.
-    pub fn new(bootstrap_servers: &str, redis: ConnectionManager, limits: Limits) -> Result<Door> {
-        let publisher = Publisher::new(bootstrap_servers, limits.event_bytes, limits.patience)?;
+    pub fn new(cluster: &Cluster, redis: ConnectionManager, limits: Limits) -> Result<Door> {
+        let publisher = Publisher::new(cluster, limits.event_bytes, limits.patience)?;
         let repeats = Repeats::new(redis, limits.kept_answers);
         let (room, counts) = (Room::new(limits.held_bytes), Counts::default());
         Ok(Door { room, counts, publisher, repeats, event_bytes: limits.event_bytes })

@@ -15,6 +15,7 @@ use http::{HeaderValue, header};
 use model::{
     event::Rejection,
     health::{Health, Status},
+    ledger::{Book, Ledger},
     live::WorkerLive,
     metric::GoldTable,
     topic::Topic,
@@ -113,8 +114,21 @@ const DUPLICATES: Family =
 const ERRORS: Family =
     counter("streamlinehub_pipeline_errors_total", STAGE, "Attempts that failed and were made again.");
 
+const PARTITION: &[&str] = &["topic", "partition", "count"];
+const LEDGER: Family = gauge(
+    "streamlinehub_ledger_events",
+    PARTITION,
+    "What became of the events of a partition: waiting, bronze, dead_letters, no_event, silver, duplicates, rejected, quarantined, dropped.",
+);
+const GOLD: Family = gauge("streamlinehub_ledger_gold_events", &["topic"], "Events in Gold's hourly sums.");
+const OFF: Family = gauge(
+    "streamlinehub_ledger_discrepancies",
+    &["book"],
+    "Places where the book does not balance; anything above 0 is an alarm.",
+);
+
 /// Every family, in the order in which they come.
-pub const FAMILIES: [Family; 26] = [
+pub const FAMILIES: [Family; 29] = [
     BUILD,
     MEMORY,
     REQUESTS,
@@ -141,6 +155,9 @@ pub const FAMILIES: [Family; 26] = [
     REJECTED,
     DUPLICATES,
     ERRORS,
+    LEDGER,
+    GOLD,
+    OFF,
 ];
 
 pub fn routes() -> Vec<(&'static str, MethodRouter<WebState>)> {
@@ -174,6 +191,7 @@ pub(crate) async fn metrics(State(state): State<WebState>, RawQuery(query): RawQ
         }
     }
     write_pipeline(&mut text, &state.parts.live.workers());
+    write_ledger(&mut text, state.parts.ledger.now().as_deref());
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE)),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -276,6 +294,38 @@ fn write_pipeline(text: &mut Exposition, workers: &[WorkerLive]) {
                 text.sample(family, &[&worker.worker, &topic.topic, stage.stage.name()], value(stage));
             }
         }
+    }
+}
+
+/// The books, once they were read.
+fn write_ledger(text: &mut Exposition, ledger: Option<&Ledger>) {
+    text.begin(&LEDGER);
+    for partition in ledger.into_iter().flat_map(|ledger| &ledger.partitions) {
+        let place = partition.partition.to_string();
+        for (count, events) in [
+            ("waiting", partition.waiting()),
+            ("bronze", Some(partition.bronze)),
+            ("dead_letters", Some(partition.dead_letters)),
+            ("no_event", Some(partition.no_event)),
+            ("silver", Some(partition.silver)),
+            ("duplicates", Some(partition.duplicates)),
+            ("rejected", Some(partition.rejected)),
+            ("quarantined", Some(partition.quarantined)),
+            ("dropped", Some(partition.dropped)),
+        ] {
+            if let Some(events) = events {
+                text.sample(&LEDGER, &[&partition.topic, &place, count], events);
+            }
+        }
+    }
+    text.begin(&GOLD);
+    for topic in ledger.into_iter().flat_map(|ledger| &ledger.topics) {
+        text.sample(&GOLD, &[&topic.topic], topic.gold);
+    }
+    text.begin(&OFF);
+    for book in ledger.into_iter().flat_map(|_| Book::ALL) {
+        let off = ledger.into_iter().flat_map(|ledger| &ledger.discrepancies).filter(|found| found.book == book);
+        text.sample(&OFF, &[book.name()], off.count());
     }
 }
 
