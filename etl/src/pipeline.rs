@@ -18,6 +18,7 @@ use crate::{
     lake::Lake,
     live::{self, WorkerStats},
     maintenance,
+    quality::{Rules, results::Collector},
     settings::Settings,
     silver::Silver,
 };
@@ -81,6 +82,7 @@ impl Pipeline {
     }
 
     async fn begin(settings: Arc<Settings>, bootstrap_servers: &str, redis_url: &str) -> Result<Pipeline> {
+        let rules = Arc::new(Rules::compile(&settings)?);
         let lake = Lake::open(&settings.lake_path())?;
         kafka::create_topics(bootstrap_servers, settings.kafka.partitions).await?;
         let redis = buffer::connect(redis_url).await?;
@@ -107,7 +109,8 @@ impl Pipeline {
             ingest.tasks.spawn(stage.run());
 
             let mut stage =
-                Silver::open(topic, settings.clone(), &lake, stats.clone(), silver_committed.clone()).await?;
+                Silver::open(topic, settings.clone(), rules.clone(), &lake, stats.clone(), silver_committed.clone())
+                    .await?;
             let stop = silver.stop.clone();
             silver.tasks.spawn(async move {
                 stage.run(bronze_news, &stop).await;
@@ -120,6 +123,13 @@ impl Pipeline {
         gold.tasks.spawn(async move {
             stage.run(silver_news, &stop).await;
             stage.drain().await.context("draining Gold")
+        });
+
+        let mut results = Collector::open(&settings, &lake).await?;
+        let stop = gold.stop.clone();
+        gold.tasks.spawn(async move {
+            results.run(&stop).await;
+            results.drain().await.context("draining what the quality rules found")
         });
 
         let stop = others.stop.clone();

@@ -13,6 +13,7 @@
 //! * [`access`]: permissions, roles, and what the pages show of users and the audit log
 //! * [`lake`]: the lake's tables, and what a statement over them answers
 //! * [`overview`], [`pipeline`], [`live`], [`health`]: what the pages and the API answer
+//! * [`quality`]: rules about the data and what they found; [`letter`]: messages that could not be used, and their replay
 //! * [`saved`]: views, queries and dashboards that people keep
 //! * [`api_docs`]: what the page about the API shows
 
@@ -23,11 +24,13 @@ pub mod event;
 pub mod explore;
 pub mod health;
 pub mod lake;
+pub mod letter;
 pub mod live;
 pub mod metric;
 pub mod money;
 pub mod overview;
 pub mod pipeline;
+pub mod quality;
 pub mod query;
 pub mod range;
 pub mod saved;

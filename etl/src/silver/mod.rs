@@ -2,11 +2,13 @@
 //!
 //! * [`parse`]: Bronze rows become events, or rejections with a reason
 //! * [`tables`]: events become the rows of each Silver table
+//! * `judged`: the quality rules say which events may stay
 //! * [`target`]: a Silver table under way: what it has seen, and how rows get into it
 //!
 //! Each table records the Bronze version that it has consumed in the commit of its rows. After a crash between the commits
 //! of two tables, the one that is behind catches up alone, from the same Bronze versions and with the same result.
 
+mod judged;
 mod parse;
 mod tables;
 mod target;
@@ -18,7 +20,7 @@ use chrono::Utc;
 use deltalake::arrow::array::{
     ArrayRef, AsArray, BinaryArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use model::topic::Topic;
+use model::{event::Rejection, topic::Topic};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info_span};
@@ -36,6 +38,7 @@ use crate::{
     },
     live::{TopicStats, WorkerStats},
     pipeline::caught,
+    quality::{NOTE, Rules},
     settings::Settings,
 };
 
@@ -50,6 +53,7 @@ const COLUMNS: [&str; 7] = ["partition", "offset", "kafka_time", "ingested_at", 
 pub struct Silver {
     topic: Topic,
     settings: Arc<Settings>,
+    rules: Arc<Rules>,
     bronze: LakeTable,
     dead_letters: LakeTable,
     targets: Vec<Target>,
@@ -65,6 +69,7 @@ impl Silver {
     pub async fn open(
         topic: Topic,
         settings: Arc<Settings>,
+        rules: Arc<Rules>,
         lake: &Lake,
         worker: Arc<WorkerStats>,
         committed: watch::Sender<u64>,
@@ -73,10 +78,12 @@ impl Silver {
         let dead_letters = lake.table(&schema::DEAD_LETTERS).await?;
         let mut targets = Vec::new();
         for spec in tables::of(topic) {
-            targets.push(Target::open(lake, spec).await?);
+            let mut target = Target::open(lake, spec).await?;
+            rules.fields().evolve(&mut target.table).await?;
+            targets.push(target);
         }
         let stats = worker.topic(topic);
-        Ok(Silver { topic, settings, bronze, dead_letters, targets, worker, stats, committed })
+        Ok(Silver { topic, settings, rules, bronze, dead_letters, targets, worker, stats, committed })
     }
 
     /// Runs until it is told to stop. The last events are taken with [`Silver::drain`].
@@ -158,14 +165,17 @@ impl Silver {
                 }
             }
         }
-        let topic = self.topic;
-        let mut made = tokio::task::spawn_blocking(move || tables::make(topic, &batches))
-            .await
-            .context("making Silver rows")??;
-        self.reject(&made.rejected, &position).await?;
-        for ((target, rows), at) in self.targets.iter_mut().zip(made.tables.drain(..)).zip(positions) {
+        let (topic, rules) = (self.topic, Arc::clone(&self.rules));
+        let judged = move || judged::judged(&rules, topic, tables::make(topic, &batches)?, &batches);
+        let judged = tokio::task::spawn_blocking(judged).await.context("making Silver rows")??;
+        self.reject(&judged.made.rejected, &position).await?;
+        let rows = judged.made.tables.into_iter().zip(judged.notes);
+        for ((target, (rows, note)), at) in self.targets.iter_mut().zip(rows).zip(positions) {
             if *at != behind {
                 continue;
+            }
+            if !note.is_empty() {
+                target.table.note(NOTE, serde_json::to_value(note)?);
             }
             let written = target.write(rows, &position).await?;
             if std::ptr::eq(target.table.spec(), &raw const *schema::EVENTS) {
@@ -225,7 +235,7 @@ fn dead_letters(topic: Topic, rejected: &[&Rejected]) -> Result<RecordBatch> {
         Arc::new(Int64Array::from_iter_values(
             rejected.iter().map(|row| i64::try_from(row.payload.len()).unwrap_or(i64::MAX)),
         )),
-        same_text("silver", rows),
+        text(|row| if row.rejection == Rejection::Quality { "quality" } else { "silver" }),
         text(|row| row.rejection.name()),
         text(|row| &row.reason),
     ];
