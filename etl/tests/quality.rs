@@ -171,7 +171,9 @@ async fn what_was_found_is_counted_once_though_workers_are_killed() -> Result<()
             .spawn()
             .context("the worker")?;
         let numbers = round * 1_000..(round + 1) * 1_000;
-        world.send(TOPIC.name(), numbers.map(|number| sale(number, ["7", "0", "1", "2"][number as usize % 4], ""))).await?;
+        world
+            .send(TOPIC.name(), numbers.map(|number| sale(number, ["7", "0", "1", "2"][number as usize % 4], "")))
+            .await?;
         // A random moment, not a condition: what is tested is that no moment does harm.
         tokio::time::sleep(Duration::from_millis(random.random_range(50..2_500))).await;
         worker.kill()?;
@@ -190,14 +192,14 @@ async fn what_was_found_is_counted_once_though_workers_are_killed() -> Result<()
     world.check_layers(3_000).await?;
     for rule in ["above_zero", "not_two", "not_one"] {
         let found = world
-            .row(&format!(
-                "SELECT sum(rows_checked), sum(rows_failed) FROM gold_quality_results WHERE rule = '{rule}'"
-            ))
+            .row(&format!("SELECT sum(rows_checked), sum(rows_failed) FROM gold_quality_results WHERE rule = '{rule}'"))
             .await?;
         ensure!(found == ["6000", "1500"], "{rule}: {found:?}");
     }
     let books = world
-        .row("SELECT sum(events_dropped), sum(events_quarantined) FROM gold_quality_results WHERE partition IS NOT NULL")
+        .row(
+            "SELECT sum(events_dropped), sum(events_quarantined) FROM gold_quality_results WHERE partition IS NOT NULL",
+        )
         .await?;
     ensure!(books == ["1500", "1500"], "{books:?}");
     let letters =
@@ -315,7 +317,9 @@ async fn late_and_unordered_events_are_counted_in_the_hour_in_which_they_occurre
         [("2025-03-01T10:00:00", 1), ("2026-03-01T22:00:00", 1), ("2026-03-01T23:00:00", 3), ("2026-03-02T00:00:00", 2)]
     {
         let found = world
-            .row(&format!("SELECT sum(orders), sum(revenue), count(DISTINCT date) FROM gold_sales_hourly WHERE hour = '{hour}'"))
+            .row(&format!(
+                "SELECT sum(orders), sum(revenue), count(DISTINCT date) FROM gold_sales_hourly WHERE hour = '{hour}'"
+            ))
             .await?;
         ensure!(found == [orders.to_string(), format!("{}.0000", orders * 2), "1".to_owned()], "{hour}: {found:?}");
     }

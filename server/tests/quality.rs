@@ -206,7 +206,10 @@ async fn what_was_put_aside_is_changed_and_replayed_and_leaves_a_trail() {
     let page = platform.get(&format!("{LETTERS}?stage=quality&rule=currency_known&topic=transaction-events")).await;
     let letter = &page["letters"][0];
     assert_eq!((page["letters"].as_array().map(Vec::len), &page["next"]), (Some(1), &Json::Null));
-    assert_eq!((&letter["rejection"], &letter["reason"]), (&"quality".into(), &"currency_known: currency = XYZ".into()));
+    assert_eq!(
+        (&letter["rejection"], &letter["reason"]),
+        (&"quality".into(), &"currency_known: currency = XYZ".into())
+    );
     let path = format!("{LETTERS}/{}", place(letter));
     let detail = platform.get(&path).await;
     assert_eq!((&detail["key"], &detail["whole"], &detail["trail"]), (&"c-1".into(), &true.into(), &json!([])));
@@ -215,8 +218,9 @@ async fn what_was_put_aside_is_changed_and_replayed_and_leaves_a_trail() {
 
     // Who may only look does not replay, and who may replay does not change.
     let looker = platform.key_of("looker@example.com", "analyst", &[Permission::QualityRead]).await;
-    let replayer =
-        platform.key_of("replayer@example.com", "operator", &[Permission::QualityRead, Permission::QualityReplay]).await;
+    let replayer = platform
+        .key_of("replayer@example.com", "operator", &[Permission::QualityRead, Permission::QualityReplay])
+        .await;
     let replay = format!("{path}/replay");
     let (status, _) = platform.send(&looker, Request::post(&replay), Some(json!({}))).await;
     assert_eq!(status, StatusCode::FORBIDDEN);
@@ -311,8 +315,9 @@ async fn all_letters_of_a_filter_are_replayed_once_with_progress() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_rules_found_can_be_asked_for() {
     let platform = Platform::start().await;
-    let sales: Vec<Json> =
-        (0..40).map(|number| sale(number + 1, if number == 0 { "XYZ" } else { "USD" }, if number < 4 { "-1" } else { "2" })).collect();
+    let sales: Vec<Json> = (0..40)
+        .map(|number| sale(number + 1, if number == 0 { "XYZ" } else { "USD" }, if number < 4 { "-1" } else { "2" }))
+        .collect();
     platform.sell(&sales).await;
     let found = platform
         .wait_for("/api/v1/quality/rules?rule=amount_not_negative", |answer| answer["rules"][0]["checked"] == 40)
@@ -321,7 +326,8 @@ async fn what_the_rules_found_can_be_asked_for() {
     assert_eq!((&rule["failed"], &rule["rule"]["action"]), (&4.into(), &"warn".into()), "{found}");
     assert_eq!(rule["offenders"], json!([{"value": "s-1", "failed": 4}]));
     let series = platform.get("/api/v1/quality/series?rule=amount_not_negative").await;
-    let checked: i64 = series["points"].as_array().expect("points").iter().filter_map(|point| point["checked"].as_i64()).sum();
+    let checked: i64 =
+        series["points"].as_array().expect("points").iter().filter_map(|point| point["checked"].as_i64()).sum();
     assert_eq!(checked, 40, "{series}");
     let samples = platform.get("/api/v1/quality/samples?rule=amount_not_negative").await;
     let sample = &samples["samples"][0];
@@ -340,6 +346,9 @@ async fn what_the_rules_found_can_be_asked_for() {
     let (status, problem) =
         platform.send(&platform.root, Request::get("/api/v1/quality/rules?rule=nothing"), None).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
-    assert!(problem["choices"].as_array().is_some_and(|choices| choices.contains(&"currency_known".into())), "{problem}");
+    assert!(
+        problem["choices"].as_array().is_some_and(|choices| choices.contains(&"currency_known".into())),
+        "{problem}"
+    );
     platform.stop().await;
 }

@@ -146,7 +146,8 @@ fn drawing(picture: &Picture) -> impl IntoView + use<> {
     let view_box = plots.first().map(Plot::view_box).unwrap_or_default();
     let lines = plots.iter().map(|plot| view! { <path class="plot-line" d=plot.line() /> }).collect_view();
     let ends = [picture.times.first(), picture.times.last()];
-    let ends = ends.map(|time| time.map(|time| view! { <span>{picture.label(*time)}</span> })).into_iter().collect_view();
+    let ends =
+        ends.map(|time| time.map(|time| view! { <span>{picture.label(*time)}</span> })).into_iter().collect_view();
     view! {
         <p class="plot-note">{format!("From {floor:.2}% to 100%")}</p>
         <svg class="plot" viewBox=view_box preserveAspectRatio="none" aria-hidden="true" focusable="false">
@@ -202,13 +203,21 @@ mod tests {
             action: Action::Warn,
             description: String::new(),
         };
-        RuleReport { rule, checked: 100, failed, last_failed: None, offenders: Vec::new(), dimension: "store_id".to_owned() }
+        RuleReport {
+            rule,
+            checked: 100,
+            failed,
+            last_failed: None,
+            offenders: Vec::new(),
+            dimension: "store_id".to_owned(),
+        }
     }
 
     #[test]
     fn only_rules_that_some_rows_fail_are_drawn_with_gaps_where_nothing_was_looked_at() {
         let time = |minute: i64| DateTime::from_timestamp(minute * 60, 0).expect("a time");
-        let point = |rule: &str, minute, failed| RulePoint { rule: rule.to_owned(), time: time(minute), checked: 50, failed };
+        let point =
+            |rule: &str, minute, failed| RulePoint { rule: rule.to_owned(), time: time(minute), checked: 50, failed };
         let points = [point("a", 0, 1), point("b", 0, 0), point("b", 15, 0), point("a", 30, 5)];
         let picture = Picture::new(&[report("a", 6), report("b", 0)], &points, 15);
         assert_eq!(picture.times.len(), 3);

@@ -1,14 +1,15 @@
 //! The quality rules as a table, the values of which most rows fail, and rows that failed.
 
 use leptos::prelude::*;
-use model::quality::{Action, RuleReport, RuleSample};
+use model::quality::{self, RuleReport, RuleSample};
 
 use crate::format;
 
 #[component]
 pub fn RuleTable(rules: Vec<RuleReport>) -> impl IntoView {
     let body = if rules.is_empty() {
-        view! { <p class="empty">"There are no rules. They are declared in the settings, under quality.rules."</p> }.into_any()
+        view! { <p class="empty">"There are no rules. They are declared in the settings, under quality.rules."</p> }
+            .into_any()
     } else {
         view! {
             <div class="table-scroll" tabindex="0" role="region" aria-labelledby="rules-title">
@@ -48,8 +49,9 @@ pub fn RuleTable(rules: Vec<RuleReport>) -> impl IntoView {
 
 fn row(report: RuleReport) -> impl IntoView {
     let rate = format::pass_rate(report.pass_rate());
-    let last = report.last_failed.map(|at| view! { <span class="detail">{format!("last {}", format::instant(at))}</span> });
-    let letters = (report.rule.action == Action::Quarantine && report.failed > 0).then(|| {
+    let last =
+        report.last_failed.map(|at| view! { <span class="detail">{format!("last {}", format::instant(at))}</span> });
+    let letters = (report.rule.action == quality::Action::Quarantine && report.failed > 0).then(|| {
         let href = format!("/quality/letters?rule={}", report.rule.name);
         view! {
             <a class="detail" href=href>

@@ -51,16 +51,18 @@ pub fn LettersPage() -> impl IntoView {
             Ok((letters, api::get_replays().await?))
         },
     );
-    refresh_every(|| PERIOD, move || {
-        let running = |batches: &[ReplayBatch]| {
-            batches.iter().any(|batch| batch.state == model::letter::BatchState::Running)
-        };
-        let is_under_way =
-            answer.with_untracked(|answer| matches!(answer, Some(Ok((_, batches))) if running(batches)));
-        if is_under_way {
-            answer.refetch();
-        }
-    });
+    refresh_every(
+        || PERIOD,
+        move || {
+            let running =
+                |batches: &[ReplayBatch]| batches.iter().any(|batch| batch.state == model::letter::BatchState::Running);
+            let is_under_way =
+                answer.with_untracked(|answer| matches!(answer, Some(Ok((_, batches))) if running(batches)));
+            if is_under_way {
+                answer.refetch();
+            }
+        },
+    );
     let filter = Signal::derive(move || asked.get().0);
     let here = Signal::derive(move || asked.with(|(filter, cursor)| address(filter, cursor)));
     let show = move |(letters, batches): (Letters, Vec<ReplayBatch>)| {
@@ -87,15 +89,13 @@ pub fn LettersPage() -> impl IntoView {
 
 #[component]
 fn Page(letters: Letters, filter: LetterFilter, cursor: String) -> impl IntoView {
-    let newest =
-        (!cursor.is_empty()).then(|| view! { <a class="button button-secondary" href=address(&filter, "")>"Newest"</a> });
-    let older = letters
-        .next
-        .map(|next| view! { <a class="button button-secondary" href=address(&filter, &next)>"Older"</a> });
+    let newest = (!cursor.is_empty())
+        .then(|| view! { <a class="button button-secondary" href=address(&filter, "")>"Newest"</a> });
+    let older =
+        letters.next.map(|next| view! { <a class="button button-secondary" href=address(&filter, &next)>"Older"</a> });
     let may_replay = use_may(Permission::QualityReplay);
     let any = !letters.letters.is_empty();
-    let replay_all =
-        move || (any && may_replay.get()).then(|| view! { <ReplayAll filter=filter.clone() /> });
+    let replay_all = move || (any && may_replay.get()).then(|| view! { <ReplayAll filter=filter.clone() /> });
     view! {
         <section class="panel" aria-labelledby="letters-title">
             <LetterTable letters=letters.letters />
