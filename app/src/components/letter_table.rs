@@ -41,6 +41,7 @@ pub fn LetterTable(letters: Vec<Letter>) -> impl IntoView {
 
 fn row(letter: Letter) -> impl IntoView {
     let place = letter.place();
+    let href = format!("/quality/letters/{place}");
     let replays = match letter.replays {
         0 => "Never".to_owned(),
         1 => "Once".to_owned(),
@@ -49,7 +50,7 @@ fn row(letter: Letter) -> impl IntoView {
     view! {
         <tr>
             <th scope="row" class="wrap" data-label="Letter">
-                <a class="code" href=format!("/quality/letters/{place}")>
+                <a class="code" href=href>
                     {place}
                 </a>
             </th>

@@ -60,8 +60,9 @@ fn row(report: RuleReport) -> impl IntoView {
         }
     });
     let expression = shortened(&report.rule.expression);
+    let rule = report.rule.name.clone();
     view! {
-        <tr data-rule=report.rule.name.clone()>
+        <tr data-rule=rule>
             <th scope="row" class="wrap" data-label="Rule">
                 <span class="code">{report.rule.name}</span>
                 <span class="detail">{report.rule.description}</span>

@@ -78,8 +78,9 @@ fn Detail(letter: LetterDetail) -> impl IntoView {
         }
     });
     let shown = payload.clone();
+    let reason = letter.reason.clone();
     view! {
-        <Remark>{why} {letter.reason.clone()}</Remark>
+        <Remark>{why} {reason}</Remark>
         <section class="panel" aria-labelledby="letter-title">
             <h2 class="panel-title" id="letter-title">
                 "Its way"
