@@ -1,6 +1,6 @@
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help run test bench setup web fmt lint screenshots clean-data
+.PHONY: help run test bench fuzz setup web fmt lint screenshots clean-data
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\): ## \(.*\)/\1\t\2/p' Makefile | awk -F '\t' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -11,8 +11,11 @@ run: ## Install what is missing, build, and run with the demo data on http://127
 test: ## Run every test, those in a browser included
 	@scripts/test.sh
 
-bench: ## Measure the replay and the queries; writes bench/results.json
+bench: ## Measure the pipeline, the replay and the queries; writes bench/results.json
 	@scripts/bench.sh
+
+fuzz: ## Feed the readers of events with what a fuzzer comes up with: make fuzz SECONDS_EACH=900
+	@scripts/fuzz.sh $${SECONDS_EACH:-60}
 
 setup: ## Install what the build, the run and the tests need
 	@scripts/setup.sh test

@@ -223,7 +223,7 @@ impl Gold {
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                _ = news.changed() => {}
+                Ok(()) = news.changed() => {}
                 () = tokio::time::sleep_until(began + POLL.max(interval)) => {}
             }
         }
@@ -300,7 +300,7 @@ impl GoldTable {
         let more = last < self.source.version();
         let mut taken = Taken { events_by_topic: Vec::new(), oldest_kafka_time: None, more };
         if rows.is_empty() {
-            self.table.append(&[], &[position]).await?;
+            self.table.append(Vec::new(), &[position]).await?;
             return Ok(Some(taken));
         }
         taken.oldest_kafka_time = rows
@@ -321,7 +321,7 @@ impl GoldTable {
         }
         let sums = if existing.is_empty() { added } else { self.add_up(added, existing).await? };
         let batch = with_date(&sums, self.table.spec())?;
-        self.table.replace_dates(&replaced, &[batch], &[position]).await?;
+        self.table.replace_dates(&replaced, vec![batch], &[position]).await?;
         Ok(Some(taken))
     }
 

@@ -18,6 +18,18 @@ use rdkafka::{
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How consumers fetch, in the terms of librdkafka.
+pub const FETCHING: [(&str, &str); 6] = [
+    ("fetch.wait.max.ms", "100"),
+    ("fetch.message.max.bytes", "2097152"),
+    // The embedded broker hands out nothing at all where the next event is larger than this.
+    ("fetch.max.bytes", "16777216"),
+    ("queued.max.messages.kbytes", "16384"),
+    ("queued.min.messages", "50000"),
+    // A full queue is looked at again so soon; the default of a second leaves a fast consumer idle.
+    ("fetch.queue.backoff.ms", "5"),
+];
+
 /// Makes the topics that are not there yet. A cluster that lets nobody make topics is fine where they are there already.
 ///
 /// # Errors

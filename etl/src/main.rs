@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 use etl::{
     embedded::Services,
     pipeline::Pipeline,
-    produce::{self, journey::Journey},
+    produce::{self, generate::Load, journey::Journey},
     settings::Settings,
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -70,6 +70,9 @@ enum Produce {
         /// The same seed makes the same events.
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// Send page views of exactly so many bytes, instead of a mixture.
+        #[arg(long)]
+        bytes: Option<usize>,
     },
 }
 
@@ -168,7 +171,9 @@ fn send(settings: &Settings, produce: Produce, stop: &CancellationToken) -> Resu
             sent?
         }
         Produce::Live { data, rate, count } => produce::live::run(&Journey::open(&data)?, &servers, rate, count, stop)?,
-        Produce::Generate { rate, count, seed } => produce::generate::run(&servers, rate, count, seed, stop)?,
+        Produce::Generate { rate, count, seed, bytes } => {
+            produce::generate::run(&servers, Load { rate, count, seed, bytes }, stop)?
+        }
     };
     let seconds = began.elapsed().as_secs_f64().max(0.001);
     #[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]

@@ -19,7 +19,7 @@ use crate::{
     live::{self, WorkerStats},
     maintenance,
     quality::{Rules, results::Collector},
-    settings::Settings,
+    settings::{Settings, Stage},
     silver::Silver,
 };
 
@@ -94,43 +94,57 @@ impl Pipeline {
         let (mut ingest, mut silver, mut gold, mut others) =
             (Running::new(), Running::new(), Running::new(), Running::new());
 
+        let does = |stage| settings.pipeline.does(stage);
         for topic in Topic::ALL {
             let (bronze_committed, bronze_news) = watch::channel(-1);
-            let stage = Ingest {
-                topic,
-                settings: settings.clone(),
-                bootstrap_servers: bootstrap_servers.to_owned(),
-                redis: redis.clone(),
-                lake: lake.clone(),
-                stats: stats.clone(),
-                committed: bronze_committed,
-                stop: ingest.stop.clone(),
-            };
-            ingest.tasks.spawn(stage.run());
+            if does(Stage::Bronze) {
+                let stage = Ingest {
+                    topic,
+                    settings: settings.clone(),
+                    bootstrap_servers: bootstrap_servers.to_owned(),
+                    redis: redis.clone(),
+                    lake: lake.clone(),
+                    stats: stats.clone(),
+                    committed: bronze_committed,
+                    stop: ingest.stop.clone(),
+                };
+                ingest.tasks.spawn(stage.run());
+            }
+            if does(Stage::Silver) {
+                let mut stage = Silver::open(
+                    topic,
+                    settings.clone(),
+                    rules.clone(),
+                    &lake,
+                    stats.clone(),
+                    silver_committed.clone(),
+                )
+                .await?;
+                let stop = silver.stop.clone();
+                silver.tasks.spawn(async move {
+                    stage.run(bronze_news, &stop).await;
+                    stage.drain().await.context("draining Silver")
+                });
+            }
+        }
 
-            let mut stage =
-                Silver::open(topic, settings.clone(), rules.clone(), &lake, stats.clone(), silver_committed.clone())
-                    .await?;
-            let stop = silver.stop.clone();
-            silver.tasks.spawn(async move {
-                stage.run(bronze_news, &stop).await;
-                stage.drain().await.context("draining Silver")
+        if does(Stage::Gold) {
+            let mut stage = Gold::open(settings.clone(), &lake, stats.clone(), gold_committed).await?;
+            let stop = gold.stop.clone();
+            gold.tasks.spawn(async move {
+                stage.run(silver_news, &stop).await;
+                stage.drain().await.context("draining Gold")
             });
         }
 
-        let mut stage = Gold::open(settings.clone(), &lake, stats.clone(), gold_committed).await?;
-        let stop = gold.stop.clone();
-        gold.tasks.spawn(async move {
-            stage.run(silver_news, &stop).await;
-            stage.drain().await.context("draining Gold")
-        });
-
-        let mut results = Collector::open(&settings, &lake).await?;
-        let stop = gold.stop.clone();
-        gold.tasks.spawn(async move {
-            results.run(&stop).await;
-            results.drain().await.context("draining what the quality rules found")
-        });
+        if does(Stage::Gold) {
+            let mut results = Collector::open(&settings, &lake).await?;
+            let stop = gold.stop.clone();
+            gold.tasks.spawn(async move {
+                results.run(&stop).await;
+                results.drain().await.context("draining what the quality rules found")
+            });
+        }
 
         let stop = others.stop.clone();
         let published = live::publish(stats.clone(), redis, stop.clone());
@@ -138,7 +152,9 @@ impl Pipeline {
             published.await;
             Ok(())
         });
-        others.tasks.spawn(maintenance::run(lake, settings, stop));
+        if does(Stage::Maintenance) {
+            others.tasks.spawn(maintenance::run(lake, settings, stop));
+        }
 
         info!(worker = stats.worker(), "pipeline started");
         Ok(Pipeline { stats, gold_committed: gold_news, ingest, silver, gold, others })

@@ -28,6 +28,7 @@ pub struct Settings {
     pub log: Log,
     pub delta_lake: DeltaLake,
     pub health: Health,
+    pub pipeline: Pipeline,
     pub kafka: Kafka,
     pub redis: Service,
     pub database: Service,
@@ -102,6 +103,31 @@ pub struct DeltaLake {
 #[serde(deny_unknown_fields)]
 pub struct Health {
     pub low_disk_bytes: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pipeline {
+    pub stages: Vec<Stage>,
+}
+
+impl Pipeline {
+    /// Whether this process does the stage.
+    #[must_use]
+    pub fn does(&self, stage: Stage) -> bool {
+        self.stages.contains(&stage)
+    }
+}
+
+/// A part of the pipeline that a process may do or leave to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Kafka to Bronze, by way of Redis.
+    Bronze,
+    Silver,
+    Gold,
+    Maintenance,
 }
 
 #[derive(Clone, Debug, Deserialize)]

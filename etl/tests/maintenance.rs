@@ -21,7 +21,7 @@ async fn the_log_is_kept_for_whoever_has_still_to_read_it() -> Result<()> {
     let mut source = lake.table(schema::bronze_of(Topic::Analytics)).await?;
     let mut source_of_another_process = lake.table(schema::bronze_of(Topic::Analytics)).await?;
     for offset in 0..3 * CHECKPOINT {
-        source.append(&[], &[Position::kafka(Topic::Analytics.name(), 0, offset)]).await?;
+        source.append(Vec::new(), &[Position::kafka(Topic::Analytics.name(), 0, offset)]).await?;
     }
     let last = source.version();
 
@@ -31,7 +31,7 @@ async fn the_log_is_kept_for_whoever_has_still_to_read_it() -> Result<()> {
     let read = CHECKPOINT + 50;
     let mut consumer = lake.table(&schema::EVENTS).await?;
     let position = Position { source: source.source_name(), at: read };
-    consumer.append(&[], &[position]).await?;
+    consumer.append(Vec::new(), &[position]).await?;
     delete_old(&lake, &source, &settings).await?;
     let unread = source.changes_since(Some(read), u64::MAX).await?;
     ensure!(unread.last().map(|change| change.version) == Some(last), "what was not read is there");

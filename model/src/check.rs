@@ -16,7 +16,7 @@ use crate::{
 pub type Fault = (Rejection, String);
 
 /// Any object will do where only the envelope counts.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 pub struct NoFields {}
 
 /// The message as text.

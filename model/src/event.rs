@@ -217,7 +217,7 @@ fn currency<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'de, str>,
 }
 
 /// The years that a partition by date is made for. Anything else is a broken clock or a broken producer.
-const YEARS: std::ops::RangeInclusive<i32> = 1970..=2199;
+pub const YEARS: std::ops::RangeInclusive<i32> = 1970..=2199;
 
 fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
     let Borrowed(text) = Borrowed::deserialize(deserializer)?;

@@ -33,5 +33,7 @@ pub mod pipeline;
 pub mod quality;
 pub mod query;
 pub mod range;
+#[cfg(feature = "read")]
+pub mod read;
 pub mod saved;
 pub mod topic;

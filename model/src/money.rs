@@ -16,6 +16,9 @@ pub const PRECISION: u8 = 18;
 /// # Errors
 /// Says what is wrong with it: not a decimal number, more than [`SCALE`] places, or too large for [`PRECISION`] digits.
 pub fn parse(text: &str) -> Result<Decimal, String> {
+    if let Some(amount) = plain(text) {
+        return Ok(amount);
+    }
     let shown = || text.chars().take(40).collect::<String>();
     let parsed = if text.contains(['e', 'E']) { Decimal::from_scientific(text) } else { Decimal::from_str(text) };
     let amount = parsed.map_err(|_| format!("`{}` is not a decimal number", shown()))?.normalize();
@@ -30,6 +33,30 @@ pub fn parse(text: &str) -> Result<Decimal, String> {
         ));
     }
     Ok(amount)
+}
+
+/// An amount as nearly all are written, `-12.34`: digits within the lake's precision, and nothing else.
+fn plain(text: &str) -> Option<Decimal> {
+    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
+    let (whole, places) = digits.split_once('.').map_or((digits, None), |(whole, places)| (whole, Some(places)));
+    let most = usize::from(PRECISION) - SCALE as usize;
+    if whole.is_empty()
+        || whole.len() > most
+        || places.is_some_and(|places| places.is_empty() || places.len() > SCALE as usize)
+    {
+        return None;
+    }
+    let places = places.unwrap_or_default();
+    let mut mantissa: i64 = 0;
+    for byte in whole.bytes().chain(places.bytes()) {
+        mantissa = mantissa * 10 + i64::from(byte.is_ascii_digit().then(|| byte - b'0')?);
+    }
+    let mut scale = u32::try_from(places.len()).ok()?;
+    while scale > 0 && mantissa % 10 == 0 {
+        mantissa /= 10;
+        scale -= 1;
+    }
+    Some(Decimal::new(if negative { -mantissa } else { mantissa }, scale))
 }
 
 /// The amount in units of 10^-[`SCALE`], as a decimal column of the lake stores it.
@@ -70,6 +97,18 @@ pub fn or_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D:
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plain_amounts_are_read_as_any_other() {
+        for text in ["0", "-0", "0.00", "-0.5", "12.3400", "007.10", "99999999999999.9999", "-99999999999999"] {
+            let other = Decimal::from_str(text).expect("a decimal").normalize();
+            let read = plain(text).expect("a plain amount");
+            assert_eq!((read, read.scale(), read.to_string()), (other, other.scale(), other.to_string()), "{text}");
+        }
+        for text in ["", "-", ".5", "5.", "1.00000", "100000000000000", "1e2", "+1", "1 ", "--1", "1.2.3"] {
+            assert_eq!(plain(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn amounts_are_exact_or_refused() {

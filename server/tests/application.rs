@@ -3,7 +3,11 @@
 use std::{net::SocketAddr, time::Duration};
 
 use chrono::{DateTime, Utc};
-use etl::{embedded::Services, produce::generate, settings::Settings};
+use etl::{
+    embedded::Services,
+    produce::generate::{self, Load},
+    settings::Settings,
+};
 use model::{
     health::{Health, ReplayState, Status},
     pipeline::PipelineView,
@@ -120,10 +124,12 @@ async fn it_starts_serves_and_stops() {
         ready.components.iter().find(|component| component.name == "broker").and_then(|broker| broker.detail.clone());
     let broker = broker.expect("the broker's address");
 
-    tokio::task::spawn_blocking(move || generate::run(&broker, 1000.0, 50, 1, &CancellationToken::new()))
-        .await
-        .expect("a thread")
-        .expect("Kafka takes events");
+    tokio::task::spawn_blocking(move || {
+        generate::run(&broker, Load { rate: 1000.0, count: 50, seed: 1, bytes: None }, &CancellationToken::new())
+    })
+    .await
+    .expect("a thread")
+    .expect("Kafka takes events");
     let begun = Instant::now();
     while events_in_gold(address, &token).await == 0 {
         assert!(begun.elapsed() < PATIENCE, "the events did not reach Gold");

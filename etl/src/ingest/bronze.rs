@@ -11,7 +11,7 @@ use deltalake::arrow::{
     array::{
         ArrayRef, AsArray, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
     },
-    compute::{cast, concat_batches, filter_record_batch, is_null, not},
+    compute::{cast, filter_record_batch, is_null, not},
     datatypes::{DataType, Int64Type},
 };
 use model::topic::Topic;
@@ -84,31 +84,32 @@ impl BronzeWriter {
         let mut good = Vec::new();
         let mut bad = Vec::new();
         for part in waiting {
-            let events = self.take(part).await?;
+            let chunks = self.take(part).await?;
             let source = Position::kafka(self.topic.name(), part.partition, 0).source;
-            let Some(last) = max_offset(&events) else { continue };
-            let events = after(&events, self.events.position(&source).await?)?;
-            let accepted = is_null(events.column(column::REJECTION)).context("rejections")?;
-            if accepted.true_count() < events.num_rows() {
+            let in_events = self.events.position(&source).await?;
+            let Some(last) = chunks.iter().filter_map(max_offset).max() else { continue };
+            for chunk in &chunks {
+                let events = after(chunk, in_events)?;
+                let accepted = is_null(events.column(column::REJECTION)).context("rejections")?;
+                if accepted.true_count() == events.num_rows() {
+                    good.push(self.as_events(&events, part.partition, now)?);
+                    continue;
+                }
                 let rejected =
                     filter_record_batch(&events, &not(&accepted).context("rejections")?).context("rejections")?;
                 let rejected = after(&rejected, self.dead_letters.position(&source).await?)?;
                 bad.push(self.as_dead_letters(&rejected, part.partition, now)?);
-                good.push(self.as_events(
-                    &filter_record_batch(&events, &accepted).context("events")?,
-                    part.partition,
-                    now,
-                )?);
-            } else {
+                let events = filter_record_batch(&events, &accepted).context("events")?;
                 good.push(self.as_events(&events, part.partition, now)?);
             }
             written.insert(part.partition, last);
             positions.push(Position { source, at: last });
         }
+        let date = partition_of(now);
         if bad.iter().any(|batch| batch.num_rows() > 0) {
-            self.dead_letters.append(&bad, &positions).await?;
+            self.dead_letters.append_to(&date, bad, &positions).await?;
         }
-        self.events.append(&good, &positions).await?;
+        self.events.append_to(&date, good, &positions).await?;
         Ok(written)
     }
 
@@ -124,17 +125,13 @@ impl BronzeWriter {
         self.events.version()
     }
 
-    async fn take(&mut self, part: &Waiting) -> Result<RecordBatch, Fault> {
+    /// The chunks of a partition, as they lie in Redis.
+    async fn take(&mut self, part: &Waiting) -> Result<Vec<RecordBatch>, Fault> {
         let chunks = self.buffer.peek(part.partition, part.chunks).await?;
         if chunks.len() != part.chunks {
             return Err(Fault::Lost(part.partition));
         }
-        let mut batches = Vec::with_capacity(chunks.len());
-        for bytes in &chunks {
-            batches.extend(chunk::decode(bytes)?);
-        }
-        let Some(first) = batches.first() else { return Err(Fault::Lost(part.partition)) };
-        Ok(concat_batches(&first.schema(), &batches).context("chunks")?)
+        Ok(chunks.into_iter().map(chunk::decode).collect::<Result<_>>()?)
     }
 
     fn as_events(&self, batch: &RecordBatch, partition: i32, now: DateTime<Utc>) -> Result<RecordBatch> {
@@ -185,11 +182,15 @@ pub(crate) fn same_text(text: &str, rows: usize) -> ArrayRef {
     Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, rows)))
 }
 
+/// The partition of Bronze that rows go to which come in now.
+fn partition_of(now: DateTime<Utc>) -> [(&'static str, i32); 3] {
+    let number = |value: u32| i32::try_from(value).unwrap_or_default();
+    [("year", now.year()), ("month", number(now.month())), ("day", number(now.day()))]
+}
+
 /// The partition columns of Bronze.
 pub(crate) fn ingest_date(rows: usize, now: DateTime<Utc>) -> [ArrayRef; 3] {
-    let number = |value: u32| i32::try_from(value).unwrap_or_default();
-    [now.year(), number(now.month()), number(now.day())]
-        .map(|value| Arc::new(Int32Array::from_value(value, rows)) as ArrayRef)
+    partition_of(now).map(|(_, value)| Arc::new(Int32Array::from_value(value, rows)) as ArrayRef)
 }
 
 fn max_offset(batch: &RecordBatch) -> Option<i64> {

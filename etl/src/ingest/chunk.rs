@@ -3,15 +3,22 @@
 //! The same columns go as one Arrow IPC value into Redis and from there into Parquet, so that an event's bytes are
 //! copied, but never parsed and printed again. Of the payload only the envelope is looked at.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    borrow::Cow,
+    sync::{Arc, LazyLock},
+};
 
 use anyhow::{Context, Result};
 use deltalake::arrow::{
     array::{BinaryBuilder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder},
+    buffer::Buffer,
     datatypes::{DataType, Field, Schema, SchemaRef},
-    ipc::{reader::StreamReader, writer::StreamWriter},
+    ipc::{reader::StreamDecoder, writer::StreamWriter},
 };
-use model::check;
+use model::{
+    check::{self, Fault, NoFields},
+    read,
+};
 use rdkafka::{
     Message,
     message::{BorrowedMessage, Headers},
@@ -106,9 +113,9 @@ impl ChunkBuilder {
         self.key.append_option(message.key());
         self.headers.append_option(headers_as_json(message));
         self.payload.append_value(payload);
-        match check::envelope(payload, max_event_bytes) {
-            Ok(envelope) => {
-                self.event_type.append_value(&envelope.event_type);
+        match event_type(payload, max_event_bytes) {
+            Ok(event_type) => {
+                self.event_type.append_value(event_type);
                 self.rejection.append_null();
                 self.reason.append_null();
             }
@@ -149,13 +156,24 @@ impl ChunkBuilder {
     }
 }
 
-/// The batches of a chunk as it lay in Redis.
+/// Looks at the envelope and nothing else.
+fn event_type(payload: &[u8], max_event_bytes: usize) -> Result<Cow<'_, str>, Fault> {
+    let plain = (payload.len() <= max_event_bytes).then(|| std::str::from_utf8(payload).ok()).flatten();
+    match plain.and_then(read::plainly::<NoFields>) {
+        Some((head, _)) => Ok(head.event_type),
+        None => Ok(check::envelope(payload, max_event_bytes)?.event_type),
+    }
+}
+
+/// The events of a chunk as it lay in Redis, whose bytes they go on living in.
 ///
 /// # Errors
 /// When it is not what was put there.
-pub(super) fn decode(bytes: &[u8]) -> Result<Vec<RecordBatch>> {
-    let reader = StreamReader::try_new(bytes, None).context("a chunk in Redis is not an Arrow stream")?;
-    reader.collect::<Result<Vec<_>, _>>().context("a chunk in Redis is damaged")
+pub(super) fn decode(bytes: Vec<u8>) -> Result<RecordBatch> {
+    let mut bytes = Buffer::from_vec(bytes);
+    let mut decoder = StreamDecoder::new();
+    let batch = decoder.decode(&mut bytes).context("a chunk in Redis is not an Arrow stream")?;
+    batch.context("a chunk in Redis is damaged")
 }
 
 /// Headers as a JSON array of name and value, bytes that are not UTF-8 replaced.

@@ -14,20 +14,23 @@ use anyhow::{Context, Result};
 use rdkafka::{
     ClientConfig, ClientContext, Message, Offset, Statistics, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},
+    message::BorrowedMessage,
     types::RDKafkaRespErr,
 };
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
 use super::chunk::{Chunk, ChunkBuilder};
-use crate::live::TopicStats;
+use crate::{kafka, live::TopicStats};
 
 /// A chunk is handed on when it has this many events, ...
-const CHUNK_ROWS: usize = 1000;
+const CHUNK_ROWS: usize = 8000;
 /// ... or this many bytes, ...
 const CHUNK_BYTES: usize = 1 << 20;
 /// ... or is this old.
 const CHUNK_AGE: Duration = Duration::from_millis(50);
+/// Messages that are taken one after the other before anything else is looked at.
+const BURST: usize = 256;
 /// A hand-over that waits longer than this pauses the partitions, so that the group does not think us dead.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -170,13 +173,10 @@ pub(super) fn run(
         .set("auto.offset.reset", "earliest")
         .set("session.timeout.ms", "10000")
         .set("statistics.interval.ms", "1000")
-        .set("fetch.wait.max.ms", "100")
-        .set("fetch.message.max.bytes", "2097152")
-        // The embedded broker hands out nothing at all where the next event is larger than this.
-        .set("fetch.max.bytes", "16777216")
-        .set("queued.max.messages.kbytes", "8192")
-        .set("queued.min.messages", "10000")
         .set("allow.auto.create.topics", "false");
+    for (name, value) in kafka::FETCHING {
+        config.set(name, value);
+    }
     if let Some(instance) = &settings.instance {
         config.set("group.instance.id", instance);
     }
@@ -258,31 +258,44 @@ impl Consuming {
                     ToConsumer::Stop => return Ok(End::Stopped),
                 }
             }
-            match self.consumer.poll(CHUNK_AGE / 2) {
-                Some(Ok(message)) => {
-                    let mut builders = self.builders.lock().unwrap_or_else(PoisonError::into_inner);
-                    let Some(builder) = builders.get_mut(&message.partition()) else { continue };
-                    builder.push(&message, self.max_event_bytes);
-                    let full = builder.rows() >= CHUNK_ROWS || builder.bytes() >= CHUNK_BYTES;
-                    let chunk = if full { Some(builder.finish()?) } else { None };
-                    drop(builders);
-                    self.stats.consume.events(1);
-                    if let Some(chunk) = chunk
-                        && !self.hand_over(chunk)
-                    {
-                        return Ok(End::Stopped);
+            // Only the first of a burst is waited for.
+            let mut patience = CHUNK_AGE / 2;
+            let mut taken = 0;
+            while taken < BURST
+                && let Some(polled) = self.consumer.poll(patience)
+            {
+                patience = Duration::ZERO;
+                taken += 1;
+                match polled {
+                    Ok(message) => {
+                        if !self.take(&message)? {
+                            return Ok(End::Stopped);
+                        }
+                    }
+                    Err(error) => {
+                        debug!(topic = self.topic, %error, "poll");
+                        let _ = self.task.try_send(FromConsumer::Failed(format!("Kafka: {error}")));
                     }
                 }
-                Some(Err(error)) => {
-                    debug!(topic = self.topic, %error, "poll");
-                    let _ = self.task.try_send(FromConsumer::Failed(format!("Kafka: {error}")));
-                }
-                None => {}
             }
+            self.stats.consume.events(taken as u64);
             if self.opened.elapsed() >= CHUNK_AGE && !self.hand_over_all()? {
                 return Ok(End::Stopped);
             }
         }
+    }
+
+    /// Puts a message into its partition's chunk, which goes on when it is full; false when nobody takes it any more.
+    fn take(&self, message: &BorrowedMessage<'_>) -> Result<bool> {
+        let mut builders = self.builders.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(builder) = builders.get_mut(&message.partition()) else { return Ok(true) };
+        builder.push(message, self.max_event_bytes);
+        if builder.rows() < CHUNK_ROWS && builder.bytes() < CHUNK_BYTES {
+            return Ok(true);
+        }
+        let chunk = builder.finish()?;
+        drop(builders);
+        Ok(self.hand_over(chunk))
     }
 
     /// Hands over what is begun; false when nobody takes it any more.

@@ -16,12 +16,13 @@ use std::{
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use delta_kernel::expressions::Scalar;
 use deltalake::{
     DeltaTable, DeltaTableBuilder, ObjectStore, ObjectStoreError, Path,
     arrow::{
-        array::{RecordBatch, RecordBatchReader as _, new_null_array},
+        array::{AsArray as _, RecordBatch, RecordBatchReader as _, new_null_array},
         compute::cast,
-        datatypes::{Schema, SchemaRef},
+        datatypes::{DataType, Date32Type, Field, Schema, SchemaRef},
     },
     kernel::{
         Action, Add, StructType, Transaction,
@@ -31,12 +32,14 @@ use deltalake::{
     logstore::{commit_uri_from_version, get_actions, object_store::ObjectStoreExt as _},
     parquet::{
         arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder},
-        basic::{Compression, ZstdLevel},
+        basic::{Compression, Encoding, ZstdLevel},
         file::properties::{EnabledStatistics, WriterProperties},
     },
     protocol::{DeltaOperation, SaveMode},
-    writer::{DeltaWriter, RecordBatchWriter},
+    writer::{DeltaWriter, RecordBatchWriter, WriteMode},
 };
+use indexmap::IndexMap;
+use tokio::runtime::Handle;
 use url::Url;
 
 use super::schema::TableSpec;
@@ -99,6 +102,9 @@ pub async fn has_news(table: &DeltaTable) -> Result<bool> {
         Err(error) => Err(error).context("looking for the next commit"),
     }
 }
+
+/// The value of each partition column.
+type PartitionValues = IndexMap<String, Scalar>;
 
 /// An open table.
 pub struct LakeTable {
@@ -241,9 +247,35 @@ impl LakeTable {
     ///
     /// # Errors
     /// When the files or the commit cannot be written; the table is then as it was.
-    pub async fn append(&mut self, batches: &[RecordBatch], positions: &[Position]) -> Result<()> {
-        let adds = self.write_files(batches).await?;
+    pub async fn append(&mut self, batches: Vec<RecordBatch>, positions: &[Position]) -> Result<()> {
+        let partition = self.one_date(&batches);
+        let adds = self.write_files(batches, partition).await?;
         self.commit(adds, SaveMode::Append, positions).await
+    }
+
+    /// The same, for rows that all belong to one partition.
+    ///
+    /// # Errors
+    /// As [`LakeTable::append`].
+    pub async fn append_to(
+        &mut self,
+        partition: &[(&str, i32)],
+        batches: Vec<RecordBatch>,
+        positions: &[Position],
+    ) -> Result<()> {
+        let values = partition.iter().map(|&(column, value)| (column.to_owned(), Scalar::Integer(value)));
+        let adds = self.write_files(batches, Some(values.collect())).await?;
+        self.commit(adds, SaveMode::Append, positions).await
+    }
+
+    /// The partition of the rows, where the table is partitioned by date and they are all of one.
+    fn one_date(&self, batches: &[RecordBatch]) -> Option<PartitionValues> {
+        let [column] = self.spec.partitioned_by else { return None };
+        let mut dates =
+            batches.iter().filter_map(|batch| batch.column_by_name(column)?.as_primitive_opt::<Date32Type>());
+        let date = *dates.clone().find_map(|dates| dates.values().first())?;
+        let same = dates.all(|dates| dates.values().iter().all(|&other| other == date));
+        same.then(|| PartitionValues::from_iter([((*column).to_owned(), Scalar::Date(date))]))
     }
 
     /// Puts rows in the place of all that is in the given dates' partitions.
@@ -253,11 +285,12 @@ impl LakeTable {
     pub async fn replace_dates(
         &mut self,
         replaced: &[Add],
-        batches: &[RecordBatch],
+        batches: Vec<RecordBatch>,
         positions: &[Position],
     ) -> Result<()> {
         let now = Utc::now().timestamp_millis();
-        let mut actions = self.write_files(batches).await?;
+        let partition = self.one_date(&batches);
+        let mut actions = self.write_files(batches, partition).await?;
         actions.extend(replaced.iter().map(|add| {
             Action::Remove(deltalake::kernel::Remove {
                 path: add.path.clone(),
@@ -272,17 +305,31 @@ impl LakeTable {
         self.commit(actions, SaveMode::Overwrite, positions).await
     }
 
-    async fn write_files(&self, batches: &[RecordBatch]) -> Result<Vec<Action>> {
-        let context = || format!("writing Parquet files of {}", self.source_name());
+    /// Encodes and stores the batches, off the threads that everything else runs on: encoding is most of the work there is.
+    async fn write_files(&self, batches: Vec<RecordBatch>, partition: Option<PartitionValues>) -> Result<Vec<Action>> {
+        let shown = self.source_name();
+        let context = move || format!("writing Parquet files of {shown}");
         let mut writer = RecordBatchWriter::for_table(&self.table)
-            .with_context(context)?
+            .with_context(&context)?
             .with_writer_properties(self.properties.clone());
-        let schema = self.evolved_schema()?;
-        for batch in batches {
-            let batch = schema.as_ref().map_or_else(|| Ok(batch.clone()), |schema| widened(batch, schema))?;
-            writer.write(batch).await.with_context(context)?;
-        }
-        Ok(writer.flush().await.with_context(context)?.into_iter().map(Action::Add).collect())
+        let batches = match self.evolved_schema()? {
+            None => batches,
+            Some(schema) => batches.iter().map(|batch| widened(batch, &schema)).collect::<Result<_>>()?,
+        };
+        let runtime = Handle::current();
+        let written = tokio::task::spawn_blocking(move || {
+            runtime.block_on(async move {
+                for batch in batches {
+                    match &partition {
+                        Some(partition) => _ = writer.write_partition(batch, partition, WriteMode::Default).await?,
+                        None => writer.write(batch).await?,
+                    }
+                }
+                writer.flush().await
+            })
+        });
+        let adds = written.await.with_context(&context)?.with_context(&context)?;
+        Ok(adds.into_iter().map(Action::Add).collect())
     }
 
     /// The table's columns where it has more than every lake has: columns that settings declare, now or before.
@@ -312,6 +359,76 @@ impl LakeTable {
         }
         self.positions.extend(positions.iter().map(|position| (position.source.clone(), Some(position.at))));
         Ok(())
+    }
+
+    /// Reads the table at the version at hand, also while the table goes on.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader { spec: self.spec, table: self.table.clone() }
+    }
+
+    /// See [`Reader::changes_since`].
+    ///
+    /// # Errors
+    /// When the log cannot be read, or no longer reaches back that far.
+    pub async fn changes_since(&self, version: Option<i64>, max_rows: u64) -> Result<Vec<Change>> {
+        self.reader().changes_since(version, max_rows).await
+    }
+
+    /// See [`Reader::actions`].
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn actions(&self, version: i64) -> Result<Option<Vec<Action>>> {
+        self.reader().actions(version).await
+    }
+
+    /// See [`Reader::read`].
+    ///
+    /// # Errors
+    /// When the file cannot be fetched or is not Parquet.
+    pub async fn read(&self, file: &Add, columns: &[&str]) -> Result<Vec<RecordBatch>> {
+        self.reader().read(file, columns).await
+    }
+
+    /// The files that hold the rows of the given dates now (for tables partitioned by `date`), or all for `None`.
+    ///
+    /// # Errors
+    /// When the table's state is not loaded.
+    #[expect(deprecated, reason = "the replacement returns Arrow rows, of which the same action would be made by hand")]
+    pub fn files(&self, dates: Option<&BTreeSet<String>>) -> Result<Vec<Add>> {
+        let state = self.table.snapshot()?;
+        let log = state.log_data();
+        let wanted = |values: &HashMap<String, Option<String>>| match (dates, values.get("date")) {
+            (None, _) => true,
+            (Some(dates), Some(Some(date))) => dates.contains(date),
+            (Some(_), _) => false,
+        };
+        Ok(log.iter().filter(|file| wanted(&file.partition_values_map())).map(|file| file.add_action()).collect())
+    }
+
+    /// When a version was committed, as its log entry says; `None` where the log does not reach back that far.
+    #[must_use]
+    pub fn committed_at(&self, version: i64) -> Option<DateTime<Utc>> {
+        let state = self.table.snapshot().ok()?;
+        state.version_timestamp(u64::try_from(version).ok()?).and_then(DateTime::from_timestamp_millis)
+    }
+}
+
+/// A table at one version.
+#[derive(Clone)]
+pub struct Reader {
+    spec: &'static TableSpec,
+    table: DeltaTable,
+}
+
+impl Reader {
+    fn source_name(&self) -> String {
+        format!("{}/{}", self.spec.layer.name(), self.spec.name)
+    }
+
+    fn version(&self) -> i64 {
+        self.table.version().and_then(|version| i64::try_from(version).ok()).unwrap_or(-1)
     }
 
     /// What was added after the given version, oldest first, up to the version that was read last. Files that only
@@ -360,22 +477,6 @@ impl LakeTable {
         Ok(Change { version, files: files.collect() })
     }
 
-    /// The files that hold the rows of the given dates now (for tables partitioned by `date`), or all for `None`.
-    ///
-    /// # Errors
-    /// When the table's state is not loaded.
-    #[expect(deprecated, reason = "the replacement returns Arrow rows, of which the same action would be made by hand")]
-    pub fn files(&self, dates: Option<&BTreeSet<String>>) -> Result<Vec<Add>> {
-        let state = self.table.snapshot()?;
-        let log = state.log_data();
-        let wanted = |values: &HashMap<String, Option<String>>| match (dates, values.get("date")) {
-            (None, _) => true,
-            (Some(dates), Some(Some(date))) => dates.contains(date),
-            (Some(_), _) => false,
-        };
-        Ok(log.iter().filter(|file| wanted(&file.partition_values_map())).map(|file| file.add_action()).collect())
-    }
-
     /// The named columns of one file; columns that are partitions are not in files.
     ///
     /// # Errors
@@ -392,13 +493,6 @@ impl LakeTable {
             .await
             .with_context(context)?
             .with_context(context)
-    }
-
-    /// When a version was committed, as its log entry says; `None` where the log does not reach back that far.
-    #[must_use]
-    pub fn committed_at(&self, version: i64) -> Option<DateTime<Utc>> {
-        let state = self.table.snapshot().ok()?;
-        state.version_timestamp(u64::try_from(version).ok()?).and_then(DateTime::from_timestamp_millis)
     }
 }
 
@@ -435,7 +529,9 @@ fn decode(bytes: Bytes, columns: &[String], schema: &Schema) -> Result<Vec<Recor
     reader.map(|batch| typed(batch?)).collect()
 }
 
-pub(crate) fn writer_properties(spec: &TableSpec) -> WriterProperties {
+/// How the files of a table are written.
+#[must_use]
+pub fn writer_properties(spec: &TableSpec) -> WriterProperties {
     let level = ZstdLevel::try_new(1).unwrap_or_default();
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
@@ -446,6 +542,11 @@ pub(crate) fn writer_properties(spec: &TableSpec) -> WriterProperties {
     }
     for &column in spec.distinct {
         properties = properties.set_column_dictionary_enabled(column.into(), false);
+        // Offsets and times grow by little from row to row.
+        let kind = spec.schema.field_with_name(column).map(Field::data_type);
+        if matches!(kind, Ok(DataType::Int64 | DataType::Timestamp(..))) {
+            properties = properties.set_column_encoding(column.into(), Encoding::DELTA_BINARY_PACKED);
+        }
     }
     properties.build()
 }

@@ -22,6 +22,7 @@ const PRODUCTS: u32 = 2_000;
 const CUSTOMERS: u32 = 5_000;
 const STORES: u32 = 50;
 const DEPARTMENTS: [&str; 6] = ["Produce", "Bakery", "Dairy", "Meat", "Household", "Drinks"];
+const WORDS: [&str; 8] = ["products", "offers", "basket", "search", "help", "stores", "recipes", "account"];
 const PAYMENTS: [&str; 4] = ["card", "cash", "wallet", "invoice"];
 
 /// Makes events, the same ones for the same seed and moment.
@@ -105,6 +106,29 @@ impl Generator {
         message(Topic::Analytics, &customer, &envelope, &NoFields {})
     }
 
+    /// A page view whose JSON has exactly so many bytes, or a few more where they do not suffice for one.
+    ///
+    /// # Errors
+    /// Never in practice: it is plain data.
+    pub fn page_view_of(&mut self, bytes: usize, now: DateTime<Utc>) -> Result<Message> {
+        let customer = format!("synthetic-{}", self.random.random_range(0..CUSTOMERS));
+        let session = self.random.random::<u32>().to_string();
+        let mut envelope = self.envelope("page.viewed", now, Some(&customer));
+        envelope.session_id = Some(Cow::Borrowed(&session));
+        let bare = message(Topic::Analytics, &customer, &envelope, &NoFields {})?.payload.len();
+        let around = r#","properties":{"path":""}"#.len();
+        let mut path = String::with_capacity(bytes);
+        while bare + around + path.len() < bytes {
+            path.push('/');
+            path.push_str(WORDS[self.random.random_range(0..WORDS.len())]);
+            path.push_str(&self.random.random_range(0..PRODUCTS).to_string());
+        }
+        path.truncate(bytes.saturating_sub(bare + around));
+        let properties = serde_json::value::to_raw_value(&serde_json::json!({ "path": path }))?;
+        envelope.properties = Some(&properties);
+        message(Topic::Analytics, &customer, &envelope, &NoFields {})
+    }
+
     fn product(&mut self, now: DateTime<Utc>) -> Result<Message> {
         let number = self.random.random_range(0..PRODUCTS);
         let id = format!("synthetic-{number}");
@@ -127,17 +151,35 @@ impl Generator {
     }
 }
 
-/// Sends `count` events at `rate` per second, or as fast as Kafka takes them for a rate of 0. Blocks.
+/// Which events, how many, and how fast.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Events per second; 0 for as fast as Kafka takes them.
+    pub rate: f64,
+    pub count: u64,
+    /// The same seed makes the same events.
+    pub seed: u64,
+    /// Page views of so many bytes, instead of a mixture.
+    pub bytes: Option<usize>,
+}
+
+/// Sends events. Blocks.
 ///
 /// # Errors
 /// When Kafka does not take an event.
-pub fn run(bootstrap_servers: &str, rate: f64, count: u64, seed: u64, stop: &CancellationToken) -> Result<u64> {
+pub fn run(bootstrap_servers: &str, load: Load, stop: &CancellationToken) -> Result<u64> {
+    let Load { rate, count, seed, bytes } = load;
     let mut sender = Sender::new(bootstrap_servers)?;
     let mut generator = Generator::new(seed);
     let began = Instant::now();
     let mut sent = 0;
     while sent < count && !stop.is_cancelled() {
-        sender.send(&generator.next(Utc::now())?)?;
+        let now = Utc::now();
+        let message = match bytes {
+            Some(bytes) => generator.page_view_of(bytes, now)?,
+            None => generator.next(now)?,
+        };
+        sender.send(&message)?;
         sent += 1;
         if rate > 0.0 {
             #[expect(clippy::cast_precision_loss, reason = "a pace")]
@@ -151,9 +193,22 @@ pub fn run(bootstrap_servers: &str, rate: f64, count: u64, seed: u64, stop: &Can
 
 #[cfg(test)]
 mod tests {
-    use model::check;
+    use model::{
+        check::{self, NoFields},
+        read,
+    };
 
     use super::*;
+
+    #[test]
+    fn a_page_view_is_as_long_as_it_is_said_to_be() {
+        let mut generator = Generator::new(1);
+        for bytes in [250, 300, 1000] {
+            let message = generator.page_view_of(bytes, Utc::now()).expect("plain data");
+            assert_eq!(message.payload.len(), bytes);
+            check::event(message.topic, &message.payload, 1 << 20).expect("an event of its topic");
+        }
+    }
 
     #[test]
     fn what_is_made_is_an_event_and_has_the_key_of_its_topic() {
@@ -163,6 +218,8 @@ mod tests {
             let message = generator.next(Utc::now()).expect("plain data");
             let key = check::event(message.topic, &message.payload, 1 << 20).expect("an event of its topic");
             assert_eq!(key.as_deref(), Some(message.key.as_str()));
+            let text = std::str::from_utf8(&message.payload).expect("JSON");
+            assert!(read::plainly::<NoFields>(text).is_some(), "an event of ours takes the short way");
             topics.insert(message.topic);
         }
         assert_eq!(topics.len(), 3);

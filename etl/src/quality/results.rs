@@ -164,7 +164,7 @@ impl Collector {
         if must_write {
             let batch = rows(&found)?;
             let batches = if batch.num_rows() == 0 { Vec::new() } else { vec![batch] };
-            self.results.append(&batches, &positions).await?;
+            self.results.append(batches, &positions).await?;
         }
         for (source, seen) in self.sources.iter_mut().zip(seen) {
             source.seen = seen;
@@ -185,7 +185,7 @@ impl Collector {
         }
         let days: BTreeSet<_> = old.iter().filter_map(|file| file.partition_values.get("date")).collect();
         info!(days = days.len(), "results of quality rules that are too old are deleted");
-        self.results.replace_dates(&old, &[], &[]).await
+        self.results.replace_dates(&old, Vec::new(), &[]).await
     }
 }
 

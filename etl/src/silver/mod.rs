@@ -22,12 +22,14 @@ use deltalake::arrow::array::{
 };
 use model::{event::Rejection, topic::Topic};
 use tokio::{sync::watch, time::Instant};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{Instrument, error, info_span};
 
 pub use self::tables::of as tables_of;
 use self::{
+    judged::{Judged, judged},
     parse::{Rejected, SourceBatch},
+    tables::Made,
     target::Target,
 };
 use crate::{
@@ -61,6 +63,25 @@ pub struct Silver {
     stats: Arc<TopicStats>,
     /// Told after each commit.
     committed: watch::Sender<u64>,
+    /// The batch after the last, under way.
+    next: Option<Next>,
+}
+
+/// Rows of Silver, made and not yet written.
+struct Batch {
+    /// The last Bronze version in it.
+    last: i64,
+    /// Bronze rows in it.
+    events: u64,
+    judged: Judged,
+}
+
+/// A batch that is being made.
+struct Next {
+    /// The Bronze version before its first.
+    after: Option<i64>,
+    /// `None` when there is nothing yet.
+    batch: AbortOnDropHandle<Result<Option<Batch>>>,
 }
 
 impl Silver {
@@ -83,7 +104,7 @@ impl Silver {
             targets.push(target);
         }
         let stats = worker.topic(topic);
-        Ok(Silver { topic, settings, rules, bronze, dead_letters, targets, worker, stats, committed })
+        Ok(Silver { topic, settings, rules, bronze, dead_letters, targets, worker, stats, committed, next: None })
     }
 
     /// Runs until it is told to stop. The last events are taken with [`Silver::drain`].
@@ -97,7 +118,7 @@ impl Silver {
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                _ = news.changed() => {}
+                Ok(()) = news.changed() => {}
                 () = tokio::time::sleep_until(began + POLL) => {}
             }
         }
@@ -115,6 +136,7 @@ impl Silver {
     async fn failed(&mut self, error: &anyhow::Error) {
         error!(topic = self.topic.name(), error = format!("{error:#}"), "a Silver batch failed and is tried again");
         self.stats.silver.failed(&format!("{error:#}"));
+        self.next = None;
         for target in &mut self.targets {
             target.forget();
             let _ = target.table.refresh().await;
@@ -135,13 +157,15 @@ impl Silver {
         // A table that is ahead waits for the others, which first catch up with it.
         let behind = positions.iter().copied().min().flatten();
         let ahead = positions.iter().copied().flatten().filter(|&position| Some(position) > behind).min();
-        let mut changes = self.bronze.changes_since(behind, self.settings.silver.batch_events).await?;
-        changes.retain(|change| ahead.is_none_or(|ahead| change.version <= ahead));
-        let Some(last) = changes.last().map(|change| change.version) else { return Ok(false) };
-        let events: u64 = changes.iter().map(Change::rows).sum();
-        let span = info_span!("silver", topic = self.topic.name(), events);
         let began = Instant::now();
-        self.take(&changes, &positions, behind, Position { source, at: last }).instrument(span).await?;
+        let Some(batch) = self.batch_after(behind, ahead).await? else { return Ok(false) };
+        if ahead.is_none() {
+            // Its rows are made while those of this one are written.
+            self.next = Some(self.prepare(Some(batch.last), None));
+        }
+        let span = info_span!("silver", topic = self.topic.name(), events = batch.events);
+        let (events, position) = (batch.events, Position { source, at: batch.last });
+        self.take(batch, &positions, behind, position).instrument(span).await?;
         self.stats.silver.events(events);
         if events > 0 {
             self.stats.silver.batch(events, began.elapsed());
@@ -150,27 +174,52 @@ impl Silver {
         Ok(true)
     }
 
+    /// The rows of the Bronze versions after the given one, up to `ahead`; perhaps they are made already.
+    async fn batch_after(&mut self, behind: Option<i64>, ahead: Option<i64>) -> Result<Option<Batch>> {
+        if let Some(next) = self.next.take()
+            && next.after == behind
+            && ahead.is_none()
+            && let Some(batch) = next.batch.await.context("preparing Silver rows")??
+        {
+            return Ok(Some(batch));
+        }
+        self.prepare(behind, ahead).batch.await.context("preparing Silver rows")?
+    }
+
+    /// Begins to read the Bronze versions after the given one, and to make rows of them.
+    fn prepare(&self, after: Option<i64>, ahead: Option<i64>) -> Next {
+        let (topic, bronze, most) = (self.topic, self.bronze.reader(), self.settings.silver.batch_events);
+        let rules = Arc::clone(&self.rules);
+        let batch = async move {
+            let mut changes = bronze.changes_since(after, most).await?;
+            changes.retain(|change| ahead.is_none_or(|ahead| change.version <= ahead));
+            let Some(last) = changes.last().map(|change| change.version) else { return Ok(None) };
+            let events = changes.iter().map(Change::rows).sum();
+            let mut batches = Vec::new();
+            for change in &changes {
+                for file in &change.files {
+                    for batch in bronze.read(file, &COLUMNS).await? {
+                        batches.push(SourceBatch { version: change.version, batch });
+                    }
+                }
+            }
+            let judged = move || judged(&rules, topic, tables::make(topic, &batches)?, &batches);
+            let judged = tokio::task::spawn_blocking(judged).await?;
+            Ok(Some(Batch { last, events, judged: judged? }))
+        };
+        Next { after, batch: AbortOnDropHandle::new(tokio::spawn(batch)) }
+    }
+
     async fn take(
         &mut self,
-        changes: &[Change],
+        batch: Batch,
         positions: &[Option<i64>],
         behind: Option<i64>,
         position: Position,
     ) -> Result<()> {
-        let mut batches = Vec::new();
-        for change in changes {
-            for file in &change.files {
-                for batch in self.bronze.read(file, &COLUMNS).await? {
-                    batches.push(SourceBatch { version: change.version, batch });
-                }
-            }
-        }
-        let (topic, rules) = (self.topic, Arc::clone(&self.rules));
-        let judged = move || judged::judged(&rules, topic, tables::make(topic, &batches)?, &batches);
-        let judged = tokio::task::spawn_blocking(judged).await.context("making Silver rows")??;
-        self.reject(&judged.made.rejected, &position).await?;
-        let rows = judged.made.tables.into_iter().zip(judged.notes);
-        for ((target, (rows, note)), at) in self.targets.iter_mut().zip(rows).zip(positions) {
+        let Judged { made: Made { tables, rejected }, notes } = batch.judged;
+        self.reject(&rejected, &position).await?;
+        for ((target, (rows, note)), at) in self.targets.iter_mut().zip(tables.into_iter().zip(notes)).zip(positions) {
             if *at != behind {
                 continue;
             }
@@ -200,7 +249,7 @@ impl Silver {
         }
         self.stats.silver.rejected(rejected.len() as u64);
         let batch = dead_letters(self.topic, &rejected)?;
-        self.dead_letters.append(&[batch], std::slice::from_ref(position)).await
+        self.dead_letters.append(vec![batch], std::slice::from_ref(position)).await
     }
 }
 

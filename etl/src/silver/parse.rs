@@ -5,10 +5,9 @@ use deltalake::arrow::{
     datatypes::{Int32Type, Int64Type, TimestampMicrosecondType},
 };
 use model::{
-    check,
-    event::{Envelope, Rejection},
+    event::Rejection,
+    read::{self, Fields, Head},
 };
-use serde::Deserialize;
 
 /// Rows of one Bronze file.
 pub(super) struct SourceBatch {
@@ -29,7 +28,7 @@ pub(super) struct Source {
 /// An event with the fields of its topic.
 pub(super) struct Event<'a, T> {
     pub(super) source: Source,
-    pub(super) envelope: Envelope<'a>,
+    pub(super) head: Head<'a>,
     pub(super) fields: T,
 }
 
@@ -46,7 +45,7 @@ pub(super) struct Rejected {
 }
 
 /// Reads every row as an event whose fields are a `T`.
-pub(super) fn events<'a, T: Deserialize<'a>>(batches: &'a [SourceBatch]) -> (Vec<Event<'a, T>>, Vec<Rejected>) {
+pub(super) fn events<'a, T: Fields<'a>>(batches: &'a [SourceBatch]) -> (Vec<Event<'a, T>>, Vec<Rejected>) {
     let mut events = Vec::with_capacity(batches.iter().map(|source| source.batch.num_rows()).sum());
     let mut rejected = Vec::new();
     for SourceBatch { version, batch } in batches {
@@ -63,8 +62,8 @@ pub(super) fn events<'a, T: Deserialize<'a>>(batches: &'a [SourceBatch]) -> (Vec
                 ingested_at: ingested_at.value(row),
             };
             let text = payload.value(row);
-            match check::whole(text) {
-                Ok((envelope, fields)) => events.push(Event { source, envelope, fields }),
+            match read::whole(text) {
+                Ok((head, fields)) => events.push(Event { source, head, fields }),
                 Err((rejection, reason)) => {
                     let key = batch["key"].as_binary::<i32>();
                     let headers = batch["headers"].as_string::<i32>();

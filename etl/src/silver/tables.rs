@@ -75,11 +75,11 @@ fn date(micros: i64) -> i32 {
 }
 
 fn identity<T>(events: &[Event<'_, T>]) -> Vec<(u128, i32)> {
-    events.iter().map(|event| (event.envelope.event_id.as_u128(), date(micros(event)))).collect()
+    events.iter().map(|event| (event.head.event_id.as_u128(), date(micros(event)))).collect()
 }
 
 fn micros<T>(event: &Event<'_, T>) -> i64 {
-    event.envelope.occurred_at.timestamp_micros()
+    event.head.occurred_at
 }
 
 /// Columns from any rows: how each value is picked is said by a closure.
@@ -186,9 +186,9 @@ fn transactions(events: &[Event<'_, Transaction<'_>>]) -> Result<Rows> {
         .collect();
     let rows: Vec<(&Event<'_, Transaction<'_>>, &Option<String>)> = events.iter().zip(&codes).collect();
     let batch = Columns::new(&rows)
-        .id(|(event, _)| event.envelope.event_id)
+        .id(|(event, _)| event.head.event_id)
         .text(|(event, _)| &event.fields.transaction_id)
-        .optional_text(|(event, _)| text(&event.envelope.customer_id))
+        .optional_text(|(event, _)| text(&event.head.customer_id))
         .optional_text(|(event, _)| text(&event.fields.store_id))
         .time(|(event, _)| micros(event))
         .amount(|(event, _)| event.fields.amount)
@@ -212,11 +212,11 @@ fn lines(events: &[Event<'_, Transaction<'_>>]) -> Result<Rows> {
         }
     }
     let batch = Columns::new(&rows)
-        .id(|(event, _, _)| event.envelope.event_id)
+        .id(|(event, _, _)| event.head.event_id)
         .text(|(event, _, _)| &event.fields.transaction_id)
         .int(|(_, number, _)| count(*number + 1))
         .text(|(_, _, line)| &line.product_id)
-        .optional_text(|(event, _, _)| text(&event.envelope.customer_id))
+        .optional_text(|(event, _, _)| text(&event.head.customer_id))
         .optional_text(|(event, _, _)| text(&event.fields.store_id))
         .time(|(event, _, _)| micros(event))
         .amount(|(_, _, line)| line.quantity)
@@ -230,14 +230,14 @@ fn lines(events: &[Event<'_, Transaction<'_>>]) -> Result<Rows> {
 
 fn all_events<T>(topic: Topic, events: &[Event<'_, T>]) -> Result<Rows> {
     let batch = Columns::new(events)
-        .id(|event| event.envelope.event_id)
+        .id(|event| event.head.event_id)
         .text(|_| topic.name())
-        .text(|event| &event.envelope.event_type)
+        .text(|event| &event.head.event_type)
         .time(micros)
-        .optional_text(|event| text(&event.envelope.customer_id))
-        .optional_text(|event| text(&event.envelope.session_id))
-        .optional_text(|event| text(&event.envelope.device))
-        .optional_text(|event| event.envelope.properties.map(serde_json::value::RawValue::get))
+        .optional_text(|event| text(&event.head.customer_id))
+        .optional_text(|event| text(&event.head.session_id))
+        .optional_text(|event| text(&event.head.device))
+        .optional_text(|event| event.head.properties)
         .finish(&schema::EVENTS, |event| event.source, micros)?;
     Ok(Rows { batch, events: identity(events), event_of_row: (0..events.len()).collect() })
 }
@@ -245,7 +245,7 @@ fn all_events<T>(topic: Topic, events: &[Event<'_, T>]) -> Result<Rows> {
 fn customers(events: &[Event<'_, Customer<'_>>]) -> Result<Rows> {
     let batch = Columns::new(events)
         .text(|event| &event.fields.customer_id)
-        .id(|event| event.envelope.event_id)
+        .id(|event| event.head.event_id)
         .time(micros)
         .optional_text(|event| text(&event.fields.age))
         .optional_text(|event| text(&event.fields.income))
@@ -257,7 +257,7 @@ fn customers(events: &[Event<'_, Customer<'_>>]) -> Result<Rows> {
         .optional_text(|event| text(&event.fields.segment))
         .optional_amount(|event| event.fields.lifetime_value)
         .optional_float(|event| event.fields.churn_probability)
-        .optional_text(|event| event.envelope.properties.map(serde_json::value::RawValue::get))
+        .optional_text(|event| event.head.properties)
         .finish(&schema::CUSTOMERS, |event| event.source, micros)?;
     Ok(Rows { batch, events: identity(events), event_of_row: (0..events.len()).collect() })
 }
@@ -265,7 +265,7 @@ fn customers(events: &[Event<'_, Customer<'_>>]) -> Result<Rows> {
 fn products(events: &[Event<'_, Product<'_>>]) -> Result<Rows> {
     let batch = Columns::new(events)
         .text(|event| &event.fields.product_id)
-        .id(|event| event.envelope.event_id)
+        .id(|event| event.head.event_id)
         .time(micros)
         .optional_text(|event| text(&event.fields.name))
         .optional_text(|event| text(&event.fields.department))
@@ -278,7 +278,7 @@ fn products(events: &[Event<'_, Product<'_>>]) -> Result<Rows> {
         .optional_long(|event| event.fields.inventory)
         .optional_float(|event| event.fields.rating)
         .optional_float(|event| event.fields.recommendation_score)
-        .optional_text(|event| event.envelope.properties.map(serde_json::value::RawValue::get))
+        .optional_text(|event| event.head.properties)
         .finish(&schema::PRODUCTS, |event| event.source, micros)?;
     Ok(Rows { batch, events: identity(events), event_of_row: (0..events.len()).collect() })
 }

@@ -4,7 +4,7 @@
 //! per key, the newest. What is in the table already is remembered, bounded, and read from the table where it is not: the
 //! truth is the table.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 use deltalake::{
@@ -15,6 +15,7 @@ use deltalake::{
     },
     datafusion::prelude::{SessionContext, col},
 };
+use hashbrown::{HashMap, HashSet};
 use uuid::Uuid;
 
 use super::tables::Rows;
@@ -94,7 +95,7 @@ impl Target {
                 let (new, duplicates) = seen.new_events(&self.table, &rows).await?;
                 let keep: BooleanArray = rows.event_of_row.iter().map(|&event| Some(new[event])).collect();
                 let batch = if duplicates == 0 { rows.batch } else { filter_record_batch(&rows.batch, &keep)? };
-                self.table.append(std::slice::from_ref(&batch), std::slice::from_ref(position)).await?;
+                self.table.append(vec![batch.clone()], std::slice::from_ref(position)).await?;
                 seen.remember(rows.events.iter().zip(&new).filter(|(_, new)| **new).map(|(event, _)| *event));
                 Written { batch, duplicates }
             }
@@ -107,7 +108,7 @@ impl Target {
                 if changed {
                     merge(&mut self.table, &batch, key, position).await?;
                 } else {
-                    self.table.append(std::slice::from_ref(&batch), std::slice::from_ref(position)).await?;
+                    self.table.append(vec![batch.clone()], std::slice::from_ref(position)).await?;
                 }
                 let duplicates = (rows.batch.num_rows() - batch.num_rows()) as u64;
                 remember_newest(&batch, key, known);

@@ -51,7 +51,7 @@ impl TestLake {
     /// Adds rows. A row gives the named columns; all others are null, and `date` follows from `hour`.
     pub(crate) async fn append(&self, spec: &'static TableSpec, columns: &[&str], rows: &[&[Value]]) {
         let mut table = self.lake.table(spec).await.expect("the table");
-        table.append(&[batch(spec, columns, rows)], &[]).await.expect("a commit");
+        table.append(vec![batch(spec, columns, rows)], &[]).await.expect("a commit");
     }
 }
 

@@ -1,0 +1,420 @@
+//! Reads an event in one pass over its text.
+//!
+//! What a message must be is said by `model::check`, by way of serde. That way reads the text twice, once for the envelope and
+//! once for the fields of the topic, and stops at every character to ask what it is. Nearly all events are written plainly:
+//! no escapes in names, times in UTC, each field once. [`plainly`] reads those, and says nothing of any other; whoever gets no
+//! answer asks `model::check`, which then accepts, or says why not. So only it ever refuses an event, and what is accepted here
+//! it would accept with the same values, but for JSON nested deeper than 128, which it calls too deep.
+
+use std::borrow::Cow;
+
+use crate::{
+    check::{self, Fault, NoFields},
+    event::{Customer, Envelope, MAX_NAME_BYTES, Product, Transaction, TransactionLine, YEARS},
+    money,
+};
+use chrono::NaiveDate;
+use rust_decimal::Decimal;
+use serde::Deserialize;
+use uuid::Uuid;
+
+/// What every event has, as Silver keeps it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Head<'a> {
+    pub event_id: Uuid,
+    pub event_type: Cow<'a, str>,
+    /// Microseconds since 1970.
+    pub occurred_at: i64,
+    pub customer_id: Option<Cow<'a, str>>,
+    pub session_id: Option<Cow<'a, str>>,
+    pub device: Option<Cow<'a, str>>,
+    /// JSON text.
+    pub properties: Option<&'a str>,
+}
+
+impl<'a> From<Envelope<'a>> for Head<'a> {
+    fn from(envelope: Envelope<'a>) -> Head<'a> {
+        Head {
+            event_id: envelope.event_id,
+            event_type: envelope.event_type,
+            occurred_at: envelope.occurred_at.timestamp_micros(),
+            customer_id: envelope.customer_id,
+            session_id: envelope.session_id,
+            device: envelope.device,
+            properties: envelope.properties.map(serde_json::value::RawValue::get),
+        }
+    }
+}
+
+/// The fields of a topic.
+pub trait Fields<'a>: Deserialize<'a> {
+    /// Some of them.
+    type Known: Default;
+
+    /// Takes a field of the event; `None` where it is not written plainly, `Some(false)` where it is none of these.
+    fn take(known: &mut Self::Known, name: &str, value: &'a str) -> Option<bool>;
+
+    /// All of them, if they are there.
+    fn finish(known: Self::Known) -> Option<Self>;
+}
+
+/// Reads an event whole.
+///
+/// # Errors
+/// Why it is no event of the topic.
+pub fn whole<'a, T: Fields<'a>>(text: &'a str) -> Result<(Head<'a>, T), Fault> {
+    match plainly(text) {
+        Some(event) => Ok(event),
+        None => check::whole(text).map(|(envelope, fields)| (envelope.into(), fields)),
+    }
+}
+
+/// Reads an event that is written plainly, and whose text is one object and nothing else.
+#[must_use]
+pub fn plainly<'a, T: Fields<'a>>(text: &'a str) -> Option<(Head<'a>, T)> {
+    let (mut event_id, mut event_type, mut occurred_at) = (None, None, None);
+    let (mut customer_id, mut session_id, mut device, mut properties) =
+        (Once::new(), Once::new(), Once::new(), Once::new());
+    let mut known = T::Known::default();
+    each_field(text, |field, value| {
+        match field {
+            "event_id" => once(&mut event_id, Uuid::try_parse(string(value)?).ok()?),
+            "event_type" => once(&mut event_type, name(value)?),
+            "occurred_at" => once(&mut occurred_at, instant(string(value)?)?),
+            "customer_id" => {
+                // The customer topic has a field of this name too.
+                T::take(&mut known, field, value)?;
+                customer_id.set(optional(value, name)?)
+            }
+            "session_id" => session_id.set(optional(value, name)?),
+            "device" => device.set(optional(value, name)?),
+            "properties" => {
+                T::take(&mut known, field, value)?;
+                properties.set(optional(value, Some)?)
+            }
+            _ => T::take(&mut known, field, value).map(drop),
+        }
+    })?;
+    let head = Head {
+        event_id: event_id?,
+        event_type: Cow::Borrowed(event_type?),
+        occurred_at: occurred_at?,
+        customer_id: customer_id.value.map(Cow::Borrowed),
+        session_id: session_id.value.map(Cow::Borrowed),
+        device: device.value.map(Cow::Borrowed),
+        properties: properties.value,
+    };
+    Some((head, T::finish(known)?))
+}
+
+/// A field that may be absent or null, but not be there twice.
+struct Once<T> {
+    seen: bool,
+    value: Option<T>,
+}
+
+impl<T> Default for Once<T> {
+    fn default() -> Once<T> {
+        Once::new()
+    }
+}
+
+impl<T> Once<T> {
+    fn new() -> Once<T> {
+        Once { seen: false, value: None }
+    }
+
+    fn set(&mut self, value: Option<T>) -> Option<()> {
+        self.value = value;
+        (!std::mem::replace(&mut self.seen, true)).then_some(())
+    }
+}
+
+/// The same of a field that must be there.
+fn once<T>(field: &mut Option<T>, value: T) -> Option<()> {
+    field.replace(value).is_none().then_some(())
+}
+
+/// Calls for each field of an object with its name and the text of its value. The whole text is checked to be JSON.
+fn each_field<'a>(text: &'a str, mut call: impl FnMut(&str, &'a str) -> Option<()>) -> Option<()> {
+    let mut end = None;
+    for field in sonic_rs::to_object_iter(text) {
+        let (name, value) = field.ok()?;
+        let (value, after) = part_of(text, value.as_raw_str())?;
+        call(name.as_ref(), value)?;
+        end = Some(after);
+    }
+    // The iterator does not look at what comes after the object.
+    (text[end?..].trim_matches(WHITESPACE) == "}").then_some(())
+}
+
+const WHITESPACE: [char; 4] = [' ', '\t', '\n', '\r'];
+
+/// A part of the text with the text's own lifetime, and where it ends.
+fn part_of<'a>(text: &'a str, part: &str) -> Option<(&'a str, usize)> {
+    let start = part.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+    let end = start + part.len();
+    Some((text.get(start..end)?, end))
+}
+
+fn optional<'a, T>(value: &'a str, read: impl Fn(&'a str) -> Option<T>) -> Option<Option<T>> {
+    if value == "null" { Some(None) } else { read(value).map(Some) }
+}
+
+/// A string without escapes.
+fn string(value: &str) -> Option<&str> {
+    let inside = value.strip_prefix('"')?.strip_suffix('"')?;
+    (!inside.as_bytes().contains(&b'\\')).then_some(inside)
+}
+
+fn name(value: &str) -> Option<&str> {
+    let name = string(value)?;
+    let plain =
+        !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    plain.then_some(name)
+}
+
+/// `2025-11-16T10:00:00Z`, with up to nine decimal places, of which six count.
+fn instant(text: &str) -> Option<i64> {
+    let bytes = text.as_bytes();
+    let number = |from: usize, to: usize| -> Option<u32> {
+        bytes
+            .get(from..to)?
+            .iter()
+            .try_fold(0, |number, byte| byte.is_ascii_digit().then(|| number * 10 + u32::from(byte - b'0')))
+    };
+    let signs = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
+    if bytes.len() < 20 || bytes.last() != Some(&b'Z') || signs.iter().any(|&(place, sign)| bytes[place] != sign) {
+        return None;
+    }
+    let year = i32::try_from(number(0, 4)?).ok()?;
+    let date = NaiveDate::from_ymd_opt(year, number(5, 7)?, number(8, 10)?)?;
+    let time = date.and_hms_opt(number(11, 13)?, number(14, 16)?, number(17, 19)?)?;
+    let places = bytes.len() - 20;
+    let micros = match places {
+        0 => 0,
+        2..=7 if bytes[19] == b'.' => number(20, bytes.len() - 1)? * 10_u32.pow(u32::try_from(7 - places).ok()?),
+        8..=10 if bytes[19] == b'.' => number(20, bytes.len() - 1)? / 10_u32.pow(u32::try_from(places - 7).ok()?),
+        _ => return None,
+    };
+    YEARS.contains(&year).then(|| time.and_utc().timestamp_micros() + i64::from(micros))
+}
+
+fn amount(value: &str) -> Option<Decimal> {
+    match value.as_bytes().first()? {
+        b'-' | b'0'..=b'9' => money::parse(value).ok(),
+        b'"' => money::parse(string(value)?).ok(),
+        _ => None,
+    }
+}
+
+fn currency(value: &str) -> Option<&str> {
+    let currency = string(value)?;
+    (currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_uppercase())).then_some(currency)
+}
+
+impl<'a> Fields<'a> for NoFields {
+    type Known = ();
+
+    fn take((): &mut (), _: &str, _: &'a str) -> Option<bool> {
+        Some(false)
+    }
+
+    fn finish((): ()) -> Option<NoFields> {
+        Some(NoFields {})
+    }
+}
+
+#[derive(Default)]
+pub struct KnownOfTransaction<'a> {
+    transaction_id: Option<&'a str>,
+    store_id: Once<&'a str>,
+    amount: Option<Decimal>,
+    discount: Once<Decimal>,
+    currency: Option<&'a str>,
+    payment_method: Once<&'a str>,
+    coupon_codes: Once<Vec<Cow<'a, str>>>,
+    lines: Option<Vec<TransactionLine<'a>>>,
+}
+
+impl<'a> Fields<'a> for Transaction<'a> {
+    type Known = KnownOfTransaction<'a>;
+
+    fn take(known: &mut KnownOfTransaction<'a>, field: &str, value: &'a str) -> Option<bool> {
+        match field {
+            "transaction_id" => once(&mut known.transaction_id, name(value)?),
+            "store_id" => known.store_id.set(optional(value, name)?),
+            "amount" => once(&mut known.amount, amount(value)?),
+            "discount" => known.discount.set(optional(value, amount)?),
+            "currency" => once(&mut known.currency, currency(value)?),
+            "payment_method" => known.payment_method.set(optional(value, name)?),
+            "coupon_codes" => known.coupon_codes.set(Some(elements(value, |code| string(code).map(Cow::Borrowed))?)),
+            "lines" => once(&mut known.lines, elements(value, line)?),
+            _ => return Some(false),
+        }?;
+        Some(true)
+    }
+
+    fn finish(known: KnownOfTransaction<'a>) -> Option<Transaction<'a>> {
+        Some(Transaction {
+            transaction_id: Cow::Borrowed(known.transaction_id?),
+            store_id: known.store_id.value.map(Cow::Borrowed),
+            amount: known.amount?,
+            discount: known.discount.value.unwrap_or_default(),
+            currency: Cow::Borrowed(known.currency?),
+            payment_method: known.payment_method.value.map(Cow::Borrowed),
+            coupon_codes: known.coupon_codes.value.unwrap_or_default(),
+            lines: known.lines?,
+        })
+    }
+}
+
+/// The elements of an array, which is JSON: it was looked at with the whole.
+fn elements<'a, T>(value: &'a str, read: impl Fn(&'a str) -> Option<T>) -> Option<Vec<T>> {
+    let mut read_elements = Vec::new();
+    for element in sonic_rs::to_array_iter(value) {
+        read_elements.push(read(part_of(value, element.ok()?.as_raw_str())?.0)?);
+    }
+    Some(read_elements)
+}
+
+fn line(value: &str) -> Option<TransactionLine<'_>> {
+    let (mut product_id, mut quantity, mut paid) = (None, None, None);
+    let (mut unit_price, mut discount, mut coupon_discount) = (Once::new(), Once::new(), Once::new());
+    each_field(value, |field, value| match field {
+        "product_id" => once(&mut product_id, name(value)?),
+        "quantity" => once(&mut quantity, amount(value)?),
+        "unit_price" => unit_price.set(optional(value, amount)?),
+        "amount" => once(&mut paid, amount(value)?),
+        "discount" => discount.set(optional(value, amount)?),
+        "coupon_discount" => coupon_discount.set(optional(value, amount)?),
+        _ => Some(()),
+    })?;
+    Some(TransactionLine {
+        product_id: Cow::Borrowed(product_id?),
+        quantity: quantity?,
+        unit_price: unit_price.value,
+        amount: paid?,
+        discount: discount.value.unwrap_or_default(),
+        coupon_discount: coupon_discount.value.unwrap_or_default(),
+    })
+}
+
+/// Topics whose events are few are not worth a second way of reading them.
+macro_rules! only_by_serde {
+    ($fields:ident) => {
+        impl<'a> Fields<'a> for $fields<'a> {
+            type Known = ();
+
+            fn take((): &mut (), _: &str, _: &'a str) -> Option<bool> {
+                None
+            }
+
+            fn finish((): ()) -> Option<$fields<'a>> {
+                None
+            }
+        }
+    };
+}
+
+only_by_serde!(Customer);
+only_by_serde!(Product);
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+
+    const SALE: &str = r#"{"event_id":"6a2f41a3-c54c-4c4a-9c3e-0d6c6d3c2b11","event_type":"transaction.completed",
+        "occurred_at":"2025-11-16T10:00:00.123Z","customer_id":"c-1","transaction_id":"t-1","store_id":"s-1","amount":12.30,
+        "discount":0.5,"currency":"EUR","payment_method":"card","coupon_codes":["a","b"],"properties":{"a":[1,{"b":null}]},
+        "lines":[{"product_id":"p-1","quantity":2,"unit_price":"6.40","amount":12.3,"discount":0.5},
+                 {"product_id":"p-2","quantity":1,"amount":0,"unit_price":null,"more":{"x":1}}]}"#;
+
+    /// What serde makes of it, as text that can be compared.
+    fn by_serde<'a, T: Deserialize<'a> + std::fmt::Debug>(text: &'a str) -> Result<String, Fault> {
+        check::whole::<T>(text).map(|(envelope, fields)| format!("{:?} {fields:?}", Head::from(envelope)))
+    }
+
+    fn by_us<'a, T: Fields<'a> + std::fmt::Debug>(text: &'a str) -> Option<String> {
+        plainly::<T>(text).map(|(head, fields)| format!("{head:?} {fields:?}"))
+    }
+
+    #[test]
+    fn what_is_read_plainly_is_what_serde_reads() {
+        assert_eq!(by_us::<Transaction<'_>>(SALE), by_serde::<Transaction<'_>>(SALE).ok());
+        assert_eq!(by_us::<NoFields>(SALE), by_serde::<NoFields>(SALE).ok());
+        assert!(by_us::<Transaction<'_>>(SALE).is_some() && by_us::<NoFields>(SALE).is_some());
+    }
+
+    /// Every text that differs from a good one in one or two places. `fuzz/` looks further.
+    #[test]
+    fn what_is_damaged_is_never_accepted_here_alone() {
+        let (mut accepted, mut refused) = (0, 0);
+        let bytes = b"\"\\{}[]:, 019.-+eEnZTtu\n\x7f";
+        for at in 0..SALE.len() {
+            for number in 0..3 * bytes.len() {
+                let mut damaged = SALE.as_bytes().to_vec();
+                let byte = bytes[number / 3];
+                match number % 3 {
+                    0 => damaged[at] = byte,
+                    1 => damaged.insert(at, byte),
+                    _ => {
+                        damaged.remove(at);
+                        let next = (at * 7 + number * 13) % damaged.len();
+                        damaged[next] = byte;
+                    }
+                }
+                let Ok(text) = std::str::from_utf8(&damaged) else { continue };
+                match by_us::<Transaction<'_>>(text) {
+                    Some(read) => {
+                        assert_eq!(Ok(read), by_serde::<Transaction<'_>>(text), "{text}");
+                        accepted += 1;
+                    }
+                    None => refused += 1,
+                }
+            }
+        }
+        assert!(accepted > 1000 && refused > 1000, "{accepted} accepted, {refused} refused");
+    }
+
+    #[test]
+    fn a_field_that_is_there_twice_is_left_to_serde() {
+        let text = r#"{"event_id":"6a2f41a3-c54c-4c4a-9c3e-0d6c6d3c2b11","event_type":"a.b","occurred_at":"2025-11-16T10:00:00Z","#;
+        assert!(by_us::<NoFields>(&format!(r#"{text}"x":1,"x":2}}"#)).is_some(), "nobody's field may be");
+        assert!(by_us::<NoFields>(&format!(r#"{text}"device":null,"device":null}}"#)).is_none());
+        assert!(by_us::<NoFields>(&format!(r#"{text}"event_type":"a.b"}}"#)).is_none());
+        assert!(by_us::<NoFields>(&format!(r#"{text}"x":1}} {{}}"#)).is_none(), "more than an object");
+    }
+
+    #[test]
+    fn instants_are_those_of_chrono() {
+        for text in [
+            "2025-11-16T10:00:00Z",
+            "1970-01-01T00:00:00Z",
+            "2024-02-29T23:59:59.5Z",
+            "2199-12-31T23:59:59.999999Z",
+            "2025-11-16T10:00:00.000001Z",
+            "2025-11-16T10:00:00.123456789Z",
+            "2025-11-16T10:00:00.1234567Z",
+        ] {
+            let read = DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp_micros());
+            assert!(read.is_some());
+            assert_eq!(instant(text), read, "{text}");
+        }
+        for text in [
+            "2025-02-29T00:00:00Z",
+            "2025-11-16T10:00:60Z",
+            "2025-11-16T24:00:00Z",
+            "2200-01-01T00:00:00Z",
+            "2025-11-16T10:00:00.Z",
+            "2025-11-16T10:00:00.0123456789Z",
+            "2025-11-16T10:00:00+02:00",
+            "2025-11-16 10:00:00Z",
+            "2025-1١-16T10:00:00Z",
+        ] {
+            assert_eq!(instant(text), None, "{text}");
+        }
+    }
+}
