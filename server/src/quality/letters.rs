@@ -27,7 +27,7 @@ pub enum LetterError {
 }
 
 /// The place of a letter in Kafka.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     pub topic: Topic,
     pub partition: i32,
