@@ -1,7 +1,7 @@
 //! All letters that a filter lets through are sent again, as they are, in the background. Which they are is settled at the beginning, so
 //! that one that comes back is not sent again and again.
 
-use std::{collections::HashSet, sync::LazyLock};
+use std::{collections::HashSet, sync::LazyLock, time::Duration};
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
@@ -15,18 +15,24 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{
-    letters::{self, Listed, Place},
+    letters::{self, Content, LetterError, Listed, Place},
     replay::{Replays, begin, finish, headers},
 };
-use crate::access::{
-    Access, Denied,
-    audit::{self, Actor, Deed},
-    invalid,
+use crate::{
+    access::{
+        Access, Denied,
+        audit::{self, Actor, Deed},
+        invalid,
+    },
+    lake::SqlError,
 };
 
 /// Letters that are read and sent together, and their bytes.
 const CHUNK: usize = 50;
 const CHUNK_BYTES: u64 = 8 << 20;
+/// How often a lake that is busy is asked again, and after how long.
+const PATIENCE: usize = 10;
+const PAUSE: Duration = Duration::from_secs(2);
 /// Batches that are listed.
 const LISTED: i64 = 10;
 
@@ -130,7 +136,7 @@ impl Replays {
         let places: Vec<Place> = chunk.iter().map(|listed| listed.place).collect();
         let known = if again { HashSet::new() } else { self.sent_before(&places).await? };
         let wanted: Vec<Place> = places.iter().filter(|place| !known.contains(place)).copied().collect();
-        let mut contents = letters::contents(&self.catalogue, &wanted).await?;
+        let mut contents = self.contents_of(&wanted).await?;
         counts.skipped += i64::try_from(places.len() - contents.len()).unwrap_or(0);
         // In the order in which they came: events of one key stay in order.
         contents.sort_by_key(|content| (content.letter.partition, content.letter.offset));
@@ -163,6 +169,17 @@ impl Replays {
             transaction.commit().await?;
         }
         Ok(())
+    }
+
+    /// The letters, also where others keep the lake busy for a while.
+    async fn contents_of(&self, places: &[Place]) -> Result<Vec<Content>, LetterError> {
+        for _ in 0..PATIENCE {
+            match letters::contents(&self.catalogue, places).await {
+                Err(LetterError::Sql(SqlError::Busy | SqlError::Changed)) => tokio::time::sleep(PAUSE).await,
+                answered => return answered,
+            }
+        }
+        letters::contents(&self.catalogue, places).await
     }
 
     async fn sent_before(&self, places: &[Place]) -> Result<HashSet<Place>, Denied> {

@@ -28,6 +28,8 @@ use crate::{
 
 /// The longest content that is shown, and can be changed, in bytes.
 pub const LONGEST_SHOWN: usize = 256 << 10;
+/// Seconds after which the lake may have time again.
+const RETRY_AFTER: i64 = 2;
 /// Replays of one letter that are shown, the newest.
 const TRAIL: i64 = 50;
 
@@ -57,6 +59,7 @@ impl From<LetterError> for Denied {
         match error {
             LetterError::Invalid(why) => Denied::Invalid(why),
             LetterError::Sql(SqlError::Internal(error)) => Denied::Internal(error),
+            LetterError::Sql(SqlError::Busy | SqlError::Changed) => Denied::TooMany(RETRY_AFTER),
             LetterError::Sql(for_people) => Denied::Invalid(for_people.sentence()),
         }
     }
