@@ -14,6 +14,7 @@ use deltalake::arrow::array::{Array, AsArray};
 use etl::{
     lake::schema,
     pipeline::Pipeline,
+    produce::Message,
     settings::{Field, FieldKind, Settings},
 };
 use model::{
@@ -122,7 +123,8 @@ async fn a_rule_that_stops_its_topic_lets_it_go_on_once_it_is_mended() -> Result
     let pipeline = start(&world, |settings| settings.quality.rules = vec![strict]).await?;
     world.send(TOPIC.name(), (0..100).map(|number| sale(number, if number == 50 { "5" } else { "6" }, ""))).await?;
     let product = br#"{"event_id":"6a2f41a3-c54c-4c4a-9c3e-0d6c6d3c2b11","event_type":"product.created","occurred_at":"2026-03-01T10:00:00Z","product_id":"p1"}"#;
-    world.send(Topic::Product.name(), std::iter::once(("p1".to_owned(), product.to_vec()))).await?;
+    let product = Message { topic: Topic::Product, key: "p1".to_owned(), payload: product.to_vec() };
+    world.send_messages(&[product]).await?;
     let stats = pipeline.stats();
     let (stopped, other) = (stats.topic(TOPIC), stats.topic(Topic::Product));
     let waited = tokio::time::timeout(Duration::from_secs(60), async {
@@ -275,7 +277,7 @@ async fn new_fields_stay_in_bronze_and_become_columns_once_they_are_declared() -
     let mut tills = 0;
     let lines = world.lake.table(&schema::TRANSACTION_LINES).await?;
     for file in lines.files(None)? {
-        for batch in lines.read(&file, &["till"]).await? {
+        for batch in lines.read(&file, &["event_id", "till"]).await? {
             tills += batch.column_by_name("till").map_or(0, |column| column.len() - column.null_count());
         }
     }
@@ -318,7 +320,7 @@ async fn late_and_unordered_events_are_counted_in_the_hour_in_which_they_occurre
     {
         let found = world
             .row(&format!(
-                "SELECT sum(orders), sum(revenue), count(DISTINCT date) FROM gold_sales_hourly WHERE hour = '{hour}'"
+                "SELECT sum(orders), sum(revenue), count(DISTINCT hour) FROM gold_sales_hourly WHERE hour = '{hour}'"
             ))
             .await?;
         ensure!(found == [orders.to_string(), format!("{}.0000", orders * 2), "1".to_owned()], "{hour}: {found:?}");
