@@ -103,6 +103,7 @@ pub fn api() -> Vec<(&'static str, MethodRouter<WebState>)> {
         saved::rest::routes(),
         saved::dashboards_rest::routes(),
         quality::rest::routes(),
+        quality::letters_rest::routes(),
         health_api::routes(),
         openapi::routes(),
         prometheus::routes(),

@@ -12,8 +12,8 @@ use url::form_urlencoded;
 
 use super::{
     letters::Place,
+    letters_rest::replays,
     replay::{ReplayError, Wanted},
-    rest::replays,
 };
 use crate::{
     access::{

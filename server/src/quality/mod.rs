@@ -3,12 +3,13 @@
 //! * [`results`]: what the rules found, from `gold.quality_results`; [`freshness`] of the tables; [`volume`] of the topics
 //! * [`letters`]: dead letters, those that the rules put aside among them
 //! * [`replay`]: letters that are sent again, one or, by [`batch`], all that a filter lets through, and who did it
-//! * [`rest`], [`forms`], [`pages`]: how programs, browsers and pages come to them
+//! * [`rest`] and [`letters_rest`], [`forms`], [`pages`]: how programs, browsers and pages come to them
 
 pub mod batch;
 pub mod forms;
 pub mod freshness;
 pub mod letters;
+pub mod letters_rest;
 pub mod pages;
 pub mod replay;
 pub mod rest;
