@@ -55,8 +55,8 @@ impl Platform {
         let mut settings = Settings::defaults();
         settings.data_dir = folder.path().join("data");
         std::fs::create_dir(&settings.data_dir).expect("a folder");
-        let services = Services::database(&settings).await.expect("a database");
-        let store = Store::connect(&services.database_url).await.expect("an answer");
+        let services = Box::pin(Services::database(&settings)).await.expect("a database");
+        let store = Box::pin(Store::connect(&services.database_url)).await.expect("an answer");
         roles::write_built_in(store.pool()).await.expect("roles");
         let access =
             Arc::new(Access::new(store.pool().clone(), RateLimits::none(), &settings).expect("a file of keys"));

@@ -137,7 +137,7 @@ async fn a_replaced_day_takes_the_place_of_the_old_one() {
     let mut table = lake.lake.table(&schema::SALES_HOURLY).await.expect("the table");
     let replaced = table.files(Some(&BTreeSet::from(["2025-01-01".to_owned()]))).expect("the files of the day");
     let rows = common::batch(&schema::SALES_HOURLY, SALES, &late.each_ref().map(|row| row.as_slice()));
-    table.replace_dates(&replaced, &[rows], &[]).await.expect("a commit");
+    table.replace_dates(&replaced, vec![rows], &[]).await.expect("a commit");
     assert!(warehouse.refresh().await.expect("a refresh"));
     assert_eq!(warehouse.rows(GoldTable::SalesHourly), 3);
     assert_eq!(values(&warehouse.query(&asked).await.expect("rows")), [some(&["35.5"])]);

@@ -38,6 +38,7 @@ use deltalake::{
     protocol::{DeltaOperation, SaveMode},
     writer::{DeltaWriter, RecordBatchWriter, WriteMode},
 };
+use futures::FutureExt as _;
 use indexmap::IndexMap;
 use tokio::runtime::Handle;
 use url::Url;
@@ -249,7 +250,7 @@ impl LakeTable {
     /// When the files or the commit cannot be written; the table is then as it was.
     pub async fn append(&mut self, batches: Vec<RecordBatch>, positions: &[Position]) -> Result<()> {
         let partition = self.one_date(&batches);
-        let adds = self.write_files(batches, partition).await?;
+        let adds = self.write_files(batches, partition).boxed().await?;
         self.commit(adds, SaveMode::Append, positions).await
     }
 
@@ -264,7 +265,7 @@ impl LakeTable {
         positions: &[Position],
     ) -> Result<()> {
         let values = partition.iter().map(|&(column, value)| (column.to_owned(), Scalar::Integer(value)));
-        let adds = self.write_files(batches, Some(values.collect())).await?;
+        let adds = self.write_files(batches, Some(values.collect())).boxed().await?;
         self.commit(adds, SaveMode::Append, positions).await
     }
 
@@ -290,7 +291,7 @@ impl LakeTable {
     ) -> Result<()> {
         let now = Utc::now().timestamp_millis();
         let partition = self.one_date(&batches);
-        let mut actions = self.write_files(batches, partition).await?;
+        let mut actions = self.write_files(batches, partition).boxed().await?;
         actions.extend(replaced.iter().map(|add| {
             Action::Remove(deltalake::kernel::Remove {
                 path: add.path.clone(),

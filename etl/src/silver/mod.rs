@@ -3,13 +3,14 @@
 //! * [`parse`]: Bronze rows become events, or rejections with a reason
 //! * [`tables`]: events become the rows of each Silver table
 //! * `judged`: the quality rules say which events may stay
-//! * [`target`]: a Silver table under way: what it has seen, and how rows get into it
+//! * [`target`]: a Silver table under way: how rows get into it; [`seen`]: the events that it has
 //!
 //! Each table records the Bronze version that it has consumed in the commit of its rows. After a crash between the commits
 //! of two tables, the one that is behind catches up alone, from the same Bronze versions and with the same result.
 
 mod judged;
 mod parse;
+mod seen;
 mod tables;
 mod target;
 
@@ -99,7 +100,7 @@ impl Silver {
         let dead_letters = lake.table(&schema::DEAD_LETTERS).await?;
         let mut targets = Vec::new();
         for spec in tables::of(topic) {
-            let mut target = Target::open(lake, spec).await?;
+            let mut target = Target::open(lake, spec, settings.data_dir.join("cache")).await?;
             rules.fields().evolve(&mut target.table).await?;
             targets.push(target);
         }

@@ -4,7 +4,7 @@
 //! per key, the newest. What is in the table already is remembered, bounded, and read from the table where it is not: the
 //! truth is the table.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use anyhow::{Context, Result};
 use deltalake::{
@@ -18,11 +18,14 @@ use deltalake::{
 use hashbrown::{HashMap, HashSet};
 use uuid::Uuid;
 
-use super::tables::Rows;
+use super::{seen::Seen, tables::Rows};
 use crate::lake::{Lake, LakeTable, TableSpec, schema, table::Position};
 
-/// Remembered event identifiers per table; 16 bytes each and about as much again for the set.
-const MAX_SEEN: usize = 4_000_000;
+/// Events of all dates that a table remembers in memory, 17 bytes each; with more, the dates that were not needed for the
+/// longest time are forgotten.
+const MAX_IN_MEMORY: usize = 2_000_000;
+/// Dates of a table that have so many events that some are in files.
+const MAX_BUSY_DATES: usize = 16;
 
 /// What was written of a batch.
 pub(super) struct Written {
@@ -45,26 +48,29 @@ enum Memory {
     Things { key: &'static str, newest: Option<HashMap<String, i64>> },
 }
 
-#[derive(Default)]
 struct SeenEvents {
+    /// Where what has no room in memory goes.
+    folder: PathBuf,
     dates: HashMap<i32, SeenDate>,
     clock: u64,
 }
 
+#[derive(Default)]
 struct SeenDate {
-    ids: HashSet<u128>,
+    ids: Seen,
     used: u64,
 }
 
 impl Target {
-    pub(super) async fn open(lake: &Lake, spec: &'static TableSpec) -> Result<Target> {
+    /// `folder` is for what has no room in memory.
+    pub(super) async fn open(lake: &Lake, spec: &'static TableSpec, folder: PathBuf) -> Result<Target> {
         let table = lake.table(spec).await?;
         let memory = if std::ptr::eq(spec, &raw const *schema::CUSTOMERS) {
             Memory::Things { key: "customer_id", newest: None }
         } else if std::ptr::eq(spec, &raw const *schema::PRODUCTS) {
             Memory::Things { key: "product_id", newest: None }
         } else {
-            Memory::Events(SeenEvents::default())
+            Memory::Events(SeenEvents { folder, dates: HashMap::new(), clock: 0 })
         };
         let version = table.version();
         Ok(Target { table, memory, version })
@@ -96,7 +102,7 @@ impl Target {
                 let keep: BooleanArray = rows.event_of_row.iter().map(|&event| Some(new[event])).collect();
                 let batch = if duplicates == 0 { rows.batch } else { filter_record_batch(&rows.batch, &keep)? };
                 self.table.append(vec![batch.clone()], std::slice::from_ref(position)).await?;
-                seen.remember(rows.events.iter().zip(&new).filter(|(_, new)| **new).map(|(event, _)| *event));
+                seen.remember(rows.events.iter().zip(&new).filter(|(_, new)| **new).map(|(event, _)| *event))?;
                 Written { batch, duplicates }
             }
             Memory::Things { key, newest } => {
@@ -129,7 +135,10 @@ impl SeenEvents {
         let mut in_batch = HashSet::with_capacity(rows.events.len());
         let mut new = Vec::with_capacity(rows.events.len());
         for &(id, date) in &rows.events {
-            let seen = self.dates.get(&date).is_some_and(|seen| seen.ids.contains(&id));
+            let seen = match self.dates.get(&date) {
+                Some(seen) => seen.ids.contains(id)?,
+                None => false,
+            };
             new.push(in_batch.insert((id, date)) && !seen);
         }
         let duplicates = new.iter().filter(|new| !**new).count() as u64;
@@ -145,7 +154,7 @@ impl SeenEvents {
                 Some(seen) => seen.used = self.clock,
                 None => {
                     missing.insert(date_name(date));
-                    self.dates.insert(date, SeenDate { ids: HashSet::new(), used: self.clock });
+                    self.dates.insert(date, SeenDate { ids: Seen::default(), used: self.clock });
                 }
             }
         }
@@ -158,25 +167,30 @@ impl SeenEvents {
             let Some(seen) = self.dates.get_mut(&date) else { continue };
             for batch in table.read(&file, &["event_id"]).await? {
                 for id in batch["event_id"].as_string::<i32>().iter().flatten() {
-                    seen.ids.insert(Uuid::parse_str(id).context("an event_id in Silver is no UUID")?.as_u128());
+                    let id = Uuid::parse_str(id).context("an event_id in Silver is no UUID")?;
+                    seen.ids.insert(id.as_u128(), &self.folder)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn remember(&mut self, events: impl Iterator<Item = (u128, i32)>) {
+    fn remember(&mut self, events: impl Iterator<Item = (u128, i32)>) -> Result<()> {
         for (id, date) in events {
             if let Some(seen) = self.dates.get_mut(&date) {
-                seen.ids.insert(id);
+                seen.ids.insert(id, &self.folder)?;
             }
         }
+        Ok(())
     }
 
     /// Forgets the dates that were not needed for the longest time.
     fn make_room(&mut self, needed: &BTreeSet<i32>) {
-        while self.dates.values().map(|seen| seen.ids.len()).sum::<usize>() > MAX_SEEN {
-            let oldest = self.dates.iter().filter(|(date, _)| !needed.contains(date)).min_by_key(|(_, seen)| seen.used);
+        while self.dates.values().map(|seen| seen.ids.in_memory()).sum::<usize>() > MAX_IN_MEMORY
+            || self.dates.values().filter(|seen| seen.ids.has_runs()).count() > MAX_BUSY_DATES
+        {
+            let oldest =
+                self.dates.iter().filter(|(date, _)| !needed.contains(*date)).min_by_key(|(_, seen)| seen.used);
             let Some(date) = oldest.map(|(&date, _)| date) else { return };
             self.dates.remove(&date);
         }
