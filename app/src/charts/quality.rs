@@ -1,6 +1,9 @@
 //! The share of rows that passed each rule, over time. Rules that every row passed are not drawn: they would be one line.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use charming::{
     Chart,
@@ -32,20 +35,23 @@ struct Picture {
 }
 
 impl Picture {
-    fn new(rules: &[RuleReport], points: &[RulePoint], minutes: i64) -> Picture {
-        let mut failing: Vec<&RuleReport> = rules.iter().filter(|report| report.failed > 0).collect();
-        failing.sort_by(|one, other| other.failed.cmp(&one.failed));
+    fn new(rules: Vec<RuleReport>, points: Vec<RulePoint>, minutes: i64) -> Picture {
+        let mut failing: Vec<RuleReport> = rules.into_iter().filter(|report| report.failed > 0).collect();
+        failing.sort_by_key(|report| Reverse(report.failed));
         failing.truncate(LINES);
         let times: BTreeSet<DateTime<Utc>> = points.iter().map(|point| point.time).collect();
-        let known: BTreeMap<(&str, DateTime<Utc>), &RulePoint> =
-            points.iter().map(|point| ((point.rule.as_str(), point.time), point)).collect();
-        let line = |report: &RuleReport| {
-            let name = report.rule.name.as_str();
+        let known: BTreeMap<(String, DateTime<Utc>), Option<f64>> = points
+            .into_iter()
+            .map(|point| ((point.rule, point.time), pass_rate(point.checked, point.failed)))
+            .collect();
+        let line = |report: RuleReport| {
+            let name = report.rule.name;
             let share = |time: &DateTime<Utc>| {
-                let point = known.get(&(name, *time))?;
-                pass_rate(point.checked, point.failed).map(|rate| rate * 100.0)
+                let rate = known.get(&(name.clone(), *time)).copied().flatten();
+                rate.map(|rate| rate * 100.0)
             };
-            (name.to_owned(), times.iter().map(share).collect())
+            let values = times.iter().map(share).collect();
+            (name, values)
         };
         let lines = failing.into_iter().map(line).collect();
         Picture { times: times.into_iter().collect(), lines, minutes }
@@ -65,9 +71,9 @@ impl Picture {
 
 #[component]
 pub fn PassChart(rules: Vec<RuleReport>, points: Vec<RulePoint>, minutes: i64) -> impl IntoView {
-    let picture = Picture::new(&rules, &points, minutes);
+    let picture = Picture::new(rules, points, minutes);
     if picture.lines.is_empty() {
-        let text = if points.is_empty() {
+        let text = if picture.times.is_empty() {
             "No rows were looked at in this time."
         } else {
             "Every row passed every rule in this time."
@@ -139,7 +145,14 @@ fn drawing(picture: &Picture) -> impl IntoView + use<> {
     let values: Vec<Vec<Option<f64>>> = picture
         .lines
         .iter()
-        .map(|(_, values)| values.iter().map(|value| value.map(|value| value - floor)).collect())
+        .map(|(_, values)| {
+            let mut above: Vec<Option<f64>> = values.iter().map(|value| value.map(|value| value - floor)).collect();
+            // A single point would be a line without length.
+            if let [only] = above[..] {
+                above.push(only);
+            }
+            above
+        })
         .collect();
     let values: Vec<&[Option<f64>]> = values.iter().map(Vec::as_slice).collect();
     let plots = Plot::group(&values, 800.0, 220.0);
@@ -218,8 +231,8 @@ mod tests {
         let time = |minute: i64| DateTime::from_timestamp(minute * 60, 0).expect("a time");
         let point =
             |rule: &str, minute, failed| RulePoint { rule: rule.to_owned(), time: time(minute), checked: 50, failed };
-        let points = [point("a", 0, 1), point("b", 0, 0), point("b", 15, 0), point("a", 30, 5)];
-        let picture = Picture::new(&[report("a", 6), report("b", 0)], &points, 15);
+        let points = vec![point("a", 0, 1), point("b", 0, 0), point("b", 15, 0), point("a", 30, 5)];
+        let picture = Picture::new(vec![report("a", 6), report("b", 0)], points, 15);
         assert_eq!(picture.times.len(), 3);
         assert_eq!(picture.lines, [("a".to_owned(), vec![Some(98.0), None, Some(90.0)])]);
         assert!((picture.floor() - 89.0).abs() < 1e-9);

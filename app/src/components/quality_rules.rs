@@ -1,5 +1,7 @@
 //! The quality rules as a table, the values of which most rows fail, and rows that failed.
 
+use std::cmp::Reverse;
+
 use leptos::prelude::*;
 use model::quality::{self, RuleReport, RuleSample};
 
@@ -117,7 +119,7 @@ pub fn OffenderTable(rules: Vec<RuleReport>) -> impl IntoView {
             worst.push((report.rule.name.clone(), report.dimension.clone(), offender.value, offender.failed));
         }
     }
-    worst.sort_by(|one, other| other.3.cmp(&one.3));
+    worst.sort_by_key(|offender| Reverse(offender.3));
     worst.truncate(12);
     let body = if worst.is_empty() {
         view! { <p class="empty">"Every row passed every rule."</p> }.into_any()

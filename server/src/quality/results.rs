@@ -27,6 +27,7 @@ use crate::delta::{self, Follower, table_url};
 const FRESH_FOR: Duration = Duration::from_secs(1);
 /// The finest span of time, in microseconds.
 const SPAN: i64 = 300_000_000;
+const HOUR: i64 = 3_600_000_000;
 /// Samples that are kept of a file, for each rule, and that are answered.
 const SAMPLES_OF_FILE: usize = 5;
 const SAMPLES_OF_RULE: usize = 4;
@@ -49,6 +50,13 @@ pub struct Found {
 struct Key {
     span: i64,
     rule: String,
+}
+
+impl Key {
+    /// The first of a time.
+    fn from(span: i64) -> Key {
+        Key { span, rule: String::new() }
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -107,8 +115,11 @@ impl Results {
             }
             state.looked_at = Some(Instant::now());
         }
-        let minutes = span_of(interval);
         let (from, to) = (interval.from.timestamp_micros(), interval.to.timestamp_micros());
+        // Where there is only the last hour of a day, the day's spans would be too wide.
+        let spans = state.follower.files().values().filter_map(|file| file.sums.range(Key::from(from)..).next());
+        let first = spans.map(|(key, _)| key.span).min().unwrap_or(from);
+        let minutes = span_of((to - first.clamp(from, to)) / HOUR);
         let known: BTreeSet<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();
         let mut totals: BTreeMap<&str, Sum> = BTreeMap::new();
         let mut points: BTreeMap<(i64, &str), (u64, u64)> = BTreeMap::new();
@@ -156,9 +167,9 @@ impl Results {
     }
 }
 
-/// Minutes of a span, so that a chart of the interval can be read.
-fn span_of(interval: Interval) -> i64 {
-    match interval.length().num_hours() {
+/// Minutes of a span, so that a chart of so many hours can be read.
+fn span_of(hours: i64) -> i64 {
+    match hours {
         ..=6 => 5,
         7..=24 => 15,
         25..=168 => 120,
