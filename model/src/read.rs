@@ -8,15 +8,17 @@
 
 use std::borrow::Cow;
 
+use chrono::NaiveDate;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Deserializer, de::Error as _};
+use sonic_rs::LazyValue;
+use uuid::Uuid;
+
 use crate::{
     check::{self, Fault, NoFields},
     event::{Customer, Envelope, MAX_NAME_BYTES, Product, Transaction, TransactionLine, YEARS},
     money,
 };
-use chrono::NaiveDate;
-use rust_decimal::Decimal;
-use serde::Deserialize;
-use uuid::Uuid;
 
 /// What every event has, as Silver keeps it.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,14 +50,11 @@ impl<'a> From<Envelope<'a>> for Head<'a> {
 
 /// The fields of a topic.
 pub trait Fields<'a>: Deserialize<'a> {
-    /// Some of them.
-    type Known: Default;
+    /// An event with these fields, as it is written plainly.
+    type Plain: Deserialize<'a>;
 
-    /// Takes a field of the event; `None` where it is not written plainly, `Some(false)` where it is none of these.
-    fn take(known: &mut Self::Known, name: &str, value: &'a str) -> Option<bool>;
-
-    /// All of them, if they are there.
-    fn finish(known: Self::Known) -> Option<Self>;
+    /// The event, if its values are right. `text` is what it was read from.
+    fn of(plain: Self::Plain, text: &'a str) -> Option<(Head<'a>, Self)>;
 }
 
 /// Reads an event whole.
@@ -69,117 +68,176 @@ pub fn whole<'a, T: Fields<'a>>(text: &'a str) -> Result<(Head<'a>, T), Fault> {
     }
 }
 
-/// Reads an event that is written plainly, and whose text is one object and nothing else.
-#[must_use]
-pub fn plainly<'a, T: Fields<'a>>(text: &'a str) -> Option<(Head<'a>, T)> {
-    // What is behind the reader of JSON calls itself for each level: it never sees a text that could have many.
-    let brackets = text.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
-    if brackets > MOST_BRACKETS {
-        return None;
-    }
-    let (mut event_id, mut event_type, mut occurred_at) = (None, None, None);
-    let (mut customer_id, mut session_id, mut device, mut properties) =
-        (Once::new(), Once::new(), Once::new(), Once::new());
-    let mut known = T::Known::default();
-    each_field(text, |field, value| {
-        match field {
-            "event_id" => once(&mut event_id, Uuid::try_parse(string(value)?).ok()?),
-            "event_type" => once(&mut event_type, name(value)?),
-            "occurred_at" => once(&mut occurred_at, instant(string(value)?)?),
-            "customer_id" => {
-                // The customer topic has a field of this name too.
-                T::take(&mut known, field, value)?;
-                customer_id.set(optional(value, name)?)
-            }
-            "session_id" => session_id.set(optional(value, name)?),
-            "device" => device.set(optional(value, name)?),
-            "properties" => {
-                T::take(&mut known, field, value)?;
-                properties.set(optional(value, Some)?)
-            }
-            _ => T::take(&mut known, field, value).map(drop),
-        }
-    })?;
-    let head = Head {
-        event_id: event_id?,
-        event_type: Cow::Borrowed(event_type?),
-        occurred_at: occurred_at?,
-        customer_id: customer_id.value.map(Cow::Borrowed),
-        session_id: session_id.value.map(Cow::Borrowed),
-        device: device.value.map(Cow::Borrowed),
-        properties: properties.value,
-    };
-    Some((head, T::finish(known)?))
-}
-
 /// Opening brackets in a text; serde allows as many levels.
 const MOST_BRACKETS: usize = 127;
 
-/// A field that may be absent or null, but not be there twice.
-struct Once<T> {
-    seen: bool,
-    value: Option<T>,
+/// Reads an event that is written plainly, and whose text is one object and nothing else.
+#[must_use]
+pub fn plainly<'a, T: Fields<'a>>(text: &'a str) -> Option<(Head<'a>, T)> {
+    // The reader calls itself for each level: it never sees a text that could have many.
+    // (Wrapping, or the compiler looks at one byte at a time.)
+    let brackets = text.bytes().map(|byte| usize::from(matches!(byte, b'{' | b'['))).fold(0, usize::wrapping_add);
+    if brackets > MOST_BRACKETS {
+        return None;
+    }
+    T::of(sonic_rs::from_str(text).ok()?, text)
 }
 
-impl<T> Default for Once<T> {
-    fn default() -> Once<T> {
-        Once::new()
+/// Only strings without escapes can be borrowed; any other ends the reading.
+#[derive(Deserialize)]
+pub struct PlainHead<'a> {
+    event_id: &'a str,
+    event_type: &'a str,
+    occurred_at: &'a str,
+    #[serde(default, borrow)]
+    customer_id: Option<&'a str>,
+    #[serde(default, borrow)]
+    session_id: Option<&'a str>,
+    #[serde(default, borrow)]
+    device: Option<&'a str>,
+    #[serde(default, borrow)]
+    properties: Option<LazyValue<'a>>,
+}
+
+impl<'a> PlainHead<'a> {
+    fn read(self, text: &'a str) -> Option<Head<'a>> {
+        Some(Head {
+            event_id: Uuid::try_parse(self.event_id).ok()?,
+            event_type: name(self.event_type)?,
+            occurred_at: instant(self.occurred_at)?,
+            customer_id: optional(self.customer_id, name)?,
+            session_id: optional(self.session_id, name)?,
+            device: optional(self.device, name)?,
+            properties: optional(self.properties, |value| part_of(text, value.as_raw_str()))?,
+        })
     }
 }
 
-impl<T> Once<T> {
-    fn new() -> Once<T> {
-        Once { seen: false, value: None }
-    }
+#[derive(Deserialize)]
+pub struct PlainSale<'a> {
+    event_id: &'a str,
+    event_type: &'a str,
+    occurred_at: &'a str,
+    #[serde(default, borrow)]
+    customer_id: Option<&'a str>,
+    #[serde(default, borrow)]
+    session_id: Option<&'a str>,
+    #[serde(default, borrow)]
+    device: Option<&'a str>,
+    #[serde(default, borrow)]
+    properties: Option<LazyValue<'a>>,
+    transaction_id: &'a str,
+    #[serde(default, borrow)]
+    store_id: Option<&'a str>,
+    #[serde(deserialize_with = "amount")]
+    amount: Decimal,
+    #[serde(default, deserialize_with = "optional_amount")]
+    discount: Option<Decimal>,
+    currency: &'a str,
+    #[serde(default, borrow)]
+    payment_method: Option<&'a str>,
+    #[serde(default, borrow)]
+    coupon_codes: Vec<&'a str>,
+    #[serde(borrow)]
+    lines: Vec<PlainLine<'a>>,
+}
 
-    fn set(&mut self, value: Option<T>) -> Option<()> {
-        self.value = value;
-        (!std::mem::replace(&mut self.seen, true)).then_some(())
+#[derive(Deserialize)]
+struct PlainLine<'a> {
+    product_id: &'a str,
+    #[serde(deserialize_with = "amount")]
+    quantity: Decimal,
+    #[serde(default, deserialize_with = "optional_amount")]
+    unit_price: Option<Decimal>,
+    #[serde(deserialize_with = "amount")]
+    amount: Decimal,
+    #[serde(default, deserialize_with = "optional_amount")]
+    discount: Option<Decimal>,
+    #[serde(default, deserialize_with = "optional_amount")]
+    coupon_discount: Option<Decimal>,
+}
+
+impl<'a> PlainLine<'a> {
+    fn read(self) -> Option<TransactionLine<'a>> {
+        Some(TransactionLine {
+            product_id: name(self.product_id)?,
+            quantity: self.quantity,
+            unit_price: self.unit_price,
+            amount: self.amount,
+            discount: self.discount.unwrap_or_default(),
+            coupon_discount: self.coupon_discount.unwrap_or_default(),
+        })
     }
 }
 
-/// The same of a field that must be there.
-fn once<T>(field: &mut Option<T>, value: T) -> Option<()> {
-    field.replace(value).is_none().then_some(())
-}
+impl<'a> Fields<'a> for NoFields {
+    type Plain = PlainHead<'a>;
 
-/// Calls for each field of an object with its name and the text of its value. The whole text is checked to be JSON.
-fn each_field<'a>(text: &'a str, mut call: impl FnMut(&str, &'a str) -> Option<()>) -> Option<()> {
-    let mut end = None;
-    for field in sonic_rs::to_object_iter(text) {
-        let (name, value) = field.ok()?;
-        let (value, after) = part_of(text, value.as_raw_str())?;
-        call(name.as_ref(), value)?;
-        end = Some(after);
+    fn of(plain: PlainHead<'a>, text: &'a str) -> Option<(Head<'a>, NoFields)> {
+        Some((plain.read(text)?, NoFields {}))
     }
-    // The iterator does not look at what comes after the object.
-    (text[end?..].trim_matches(WHITESPACE) == "}").then_some(())
 }
 
-const WHITESPACE: [char; 4] = [' ', '\t', '\n', '\r'];
+impl<'a> Fields<'a> for Transaction<'a> {
+    type Plain = PlainSale<'a>;
 
-/// A part of the text with the text's own lifetime, and where it ends.
-fn part_of<'a>(text: &'a str, part: &str) -> Option<(&'a str, usize)> {
+    fn of(plain: PlainSale<'a>, text: &'a str) -> Option<(Head<'a>, Transaction<'a>)> {
+        let PlainSale { event_id, event_type, occurred_at, customer_id, session_id, device, properties, .. } = plain;
+        let head = PlainHead { event_id, event_type, occurred_at, customer_id, session_id, device, properties };
+        let sale = Transaction {
+            transaction_id: name(plain.transaction_id)?,
+            store_id: optional(plain.store_id, name)?,
+            amount: plain.amount,
+            discount: plain.discount.unwrap_or_default(),
+            currency: currency(plain.currency)?,
+            payment_method: optional(plain.payment_method, name)?,
+            coupon_codes: plain.coupon_codes.into_iter().map(Cow::Borrowed).collect(),
+            lines: plain.lines.into_iter().map(PlainLine::read).collect::<Option<_>>()?,
+        };
+        Some((head.read(text)?, sale))
+    }
+}
+
+/// What nothing is read as.
+#[derive(Deserialize)]
+pub enum Never {}
+
+/// Topics whose events are few are not worth a second way of reading them.
+macro_rules! only_by_serde {
+    ($fields:ident) => {
+        impl<'a> Fields<'a> for $fields<'a> {
+            type Plain = Never;
+
+            fn of(plain: Never, _: &'a str) -> Option<(Head<'a>, $fields<'a>)> {
+                match plain {}
+            }
+        }
+    };
+}
+
+only_by_serde!(Customer);
+only_by_serde!(Product);
+
+/// A part of the text with the text's own lifetime.
+fn part_of<'a>(text: &'a str, part: &str) -> Option<&'a str> {
     let start = part.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
-    let end = start + part.len();
-    Some((text.get(start..end)?, end))
+    text.get(start..start + part.len())
 }
 
-fn optional<'a, T>(value: &'a str, read: impl Fn(&'a str) -> Option<T>) -> Option<Option<T>> {
-    if value == "null" { Some(None) } else { read(value).map(Some) }
+/// What may be absent, but not wrong.
+#[expect(clippy::option_option, reason = "the outer one says whether it is right")]
+fn optional<T, R>(value: Option<T>, read: impl Fn(T) -> Option<R>) -> Option<Option<R>> {
+    value.map_or(Some(None), |value| read(value).map(Some))
 }
 
-/// A string without escapes.
-fn string(value: &str) -> Option<&str> {
-    let inside = value.strip_prefix('"')?.strip_suffix('"')?;
-    (!inside.as_bytes().contains(&b'\\')).then_some(inside)
+fn name(name: &str) -> Option<Cow<'_, str>> {
+    let plain = !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    plain.then_some(Cow::Borrowed(name))
 }
 
-fn name(value: &str) -> Option<&str> {
-    let name = string(value)?;
-    let plain =
-        !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.bytes().all(|byte| (0x20..0x7f).contains(&byte));
-    plain.then_some(name)
+fn currency(currency: &str) -> Option<Cow<'_, str>> {
+    let plain = currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_uppercase());
+    plain.then_some(Cow::Borrowed(currency))
 }
 
 /// `2025-11-16T10:00:00Z`, with up to nine decimal places, of which six count.
@@ -208,125 +266,26 @@ fn instant(text: &str) -> Option<i64> {
     YEARS.contains(&year).then(|| time.and_utc().timestamp_micros() + i64::from(micros))
 }
 
-fn amount(value: &str) -> Option<Decimal> {
-    match value.as_bytes().first()? {
-        b'-' | b'0'..=b'9' => money::parse(value).ok(),
-        b'"' => money::parse(string(value)?).ok(),
+fn literal(text: &str) -> Option<Decimal> {
+    match text.as_bytes().first()? {
+        b'-' | b'0'..=b'9' => money::parse(text).ok(),
+        b'"' => money::parse(text.strip_prefix('"')?.strip_suffix('"')?).ok(),
         _ => None,
     }
 }
 
-fn currency(value: &str) -> Option<&str> {
-    let currency = string(value)?;
-    (currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_uppercase())).then_some(currency)
+fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
+    let value = LazyValue::deserialize(deserializer)?;
+    literal(value.as_raw_str()).ok_or_else(|| D::Error::custom("no plain amount"))
 }
 
-impl<'a> Fields<'a> for NoFields {
-    type Known = ();
-
-    fn take((): &mut (), _: &str, _: &'a str) -> Option<bool> {
-        Some(false)
-    }
-
-    fn finish((): ()) -> Option<NoFields> {
-        Some(NoFields {})
+fn optional_amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Decimal>, D::Error> {
+    let value = LazyValue::deserialize(deserializer)?;
+    match value.as_raw_str() {
+        "null" => Ok(None),
+        text => literal(text).map(Some).ok_or_else(|| D::Error::custom("no plain amount")),
     }
 }
-
-#[derive(Default)]
-pub struct KnownOfTransaction<'a> {
-    transaction_id: Option<&'a str>,
-    store_id: Once<&'a str>,
-    amount: Option<Decimal>,
-    discount: Once<Decimal>,
-    currency: Option<&'a str>,
-    payment_method: Once<&'a str>,
-    coupon_codes: Once<Vec<Cow<'a, str>>>,
-    lines: Option<Vec<TransactionLine<'a>>>,
-}
-
-impl<'a> Fields<'a> for Transaction<'a> {
-    type Known = KnownOfTransaction<'a>;
-
-    fn take(known: &mut KnownOfTransaction<'a>, field: &str, value: &'a str) -> Option<bool> {
-        match field {
-            "transaction_id" => once(&mut known.transaction_id, name(value)?),
-            "store_id" => known.store_id.set(optional(value, name)?),
-            "amount" => once(&mut known.amount, amount(value)?),
-            "discount" => known.discount.set(optional(value, amount)?),
-            "currency" => once(&mut known.currency, currency(value)?),
-            "payment_method" => known.payment_method.set(optional(value, name)?),
-            "coupon_codes" => known.coupon_codes.set(Some(elements(value, |code| string(code).map(Cow::Borrowed))?)),
-            "lines" => once(&mut known.lines, elements(value, line)?),
-            _ => return Some(false),
-        }?;
-        Some(true)
-    }
-
-    fn finish(known: KnownOfTransaction<'a>) -> Option<Transaction<'a>> {
-        Some(Transaction {
-            transaction_id: Cow::Borrowed(known.transaction_id?),
-            store_id: known.store_id.value.map(Cow::Borrowed),
-            amount: known.amount?,
-            discount: known.discount.value.unwrap_or_default(),
-            currency: Cow::Borrowed(known.currency?),
-            payment_method: known.payment_method.value.map(Cow::Borrowed),
-            coupon_codes: known.coupon_codes.value.unwrap_or_default(),
-            lines: known.lines?,
-        })
-    }
-}
-
-/// The elements of an array, which is JSON: it was looked at with the whole.
-fn elements<'a, T>(value: &'a str, read: impl Fn(&'a str) -> Option<T>) -> Option<Vec<T>> {
-    let mut read_elements = Vec::new();
-    for element in sonic_rs::to_array_iter(value) {
-        read_elements.push(read(part_of(value, element.ok()?.as_raw_str())?.0)?);
-    }
-    Some(read_elements)
-}
-
-fn line(value: &str) -> Option<TransactionLine<'_>> {
-    let (mut product_id, mut quantity, mut paid) = (None, None, None);
-    let (mut unit_price, mut discount, mut coupon_discount) = (Once::new(), Once::new(), Once::new());
-    each_field(value, |field, value| match field {
-        "product_id" => once(&mut product_id, name(value)?),
-        "quantity" => once(&mut quantity, amount(value)?),
-        "unit_price" => unit_price.set(optional(value, amount)?),
-        "amount" => once(&mut paid, amount(value)?),
-        "discount" => discount.set(optional(value, amount)?),
-        "coupon_discount" => coupon_discount.set(optional(value, amount)?),
-        _ => Some(()),
-    })?;
-    Some(TransactionLine {
-        product_id: Cow::Borrowed(product_id?),
-        quantity: quantity?,
-        unit_price: unit_price.value,
-        amount: paid?,
-        discount: discount.value.unwrap_or_default(),
-        coupon_discount: coupon_discount.value.unwrap_or_default(),
-    })
-}
-
-/// Topics whose events are few are not worth a second way of reading them.
-macro_rules! only_by_serde {
-    ($fields:ident) => {
-        impl<'a> Fields<'a> for $fields<'a> {
-            type Known = ();
-
-            fn take((): &mut (), _: &str, _: &'a str) -> Option<bool> {
-                None
-            }
-
-            fn finish((): ()) -> Option<$fields<'a>> {
-                None
-            }
-        }
-    };
-}
-
-only_by_serde!(Customer);
-only_by_serde!(Product);
 
 #[cfg(test)]
 mod tests {
