@@ -18,6 +18,8 @@ const PAGES = [
   "/saved",
   "/dashboards",
   "/pipeline",
+  "/quality",
+  "/quality/letters",
   "/tables",
   "/tables/gold/sales_hourly",
   "/sql",

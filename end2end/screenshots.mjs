@@ -24,6 +24,10 @@ const pages = {
   saved: "/saved",
   dashboards: "/dashboards",
   pipeline: "/pipeline",
+  quality: "/quality",
+  letters: "/quality/letters",
+  "letters-none": "/quality/letters?rule=nothing",
+  "letter-missing": "/quality/letters/transaction-events/0/999999999",
   tables: "/tables",
   table: "/tables/gold/sales_hourly",
   "table-missing": "/tables/gold/nothing",
@@ -53,13 +57,17 @@ const browser = await chromium.launch({
 for (const [width, viewport] of Object.entries(widths)) {
   for (const colorScheme of ["light", "dark"]) {
     const context = await browser.newContext({ viewport, colorScheme, deviceScaleFactor: 1, locale: "en-US", timezoneId: "UTC" });
-    for (const name of [...Object.keys(doors), "", ...Object.keys(pages), "dashboard", "dashboard-edit"]) {
+    for (const name of [...Object.keys(doors), "", ...Object.keys(pages), "letter", "dashboard", "dashboard-edit"]) {
       if (!name) {
         const origin = new URL(base).origin;
         await context.request.post(new URL("/login", base).href, { form: { email, password }, headers: { origin } });
         // The first dashboard that there is.
         const answer = await context.request.get(new URL("/api/v1/dashboards", base).href);
         const [dashboard] = (await answer.json()).dashboards;
+        // The newest dead letter.
+        const page = await context.request.get(new URL("/api/v1/quality/letters?limit=1", base).href);
+        const [letter] = (await page.json()).letters;
+        if (letter) pages.letter = `/quality/letters/${letter.topic}/${letter.partition}/${letter.offset}`;
         if (dashboard) {
           pages.dashboard = `/dashboards/${dashboard.id}`;
           pages["dashboard-edit"] = `/dashboards/${dashboard.id}?edit=yes`;

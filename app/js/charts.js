@@ -33,6 +33,7 @@ const money = number({ style: "currency", currency: "USD" });
 const moneyShort = number({ style: "currency", currency: "USD", notation: "compact", maximumFractionDigits: 1 });
 const moneyWhole = number({ style: "currency", currency: "USD", maximumFractionDigits: 0 });
 const count = number({ maximumFractionDigits: 2 });
+const percent = number({ maximumFractionDigits: 3 });
 const countShort = number({ notation: "compact", maximumFractionDigits: 1 });
 
 // "$770.2" would look like a slip; below a thousand the whole amount is short enough.
@@ -42,6 +43,7 @@ const FORMATS = {
   money: (value) => money.format(value),
   "money-short": short,
   count: (value) => count.format(value),
+  percent: (value) => `${percent.format(value)}%`,
   "count-short": (value) => countShort.format(value),
   "label-money-short": (item) => (item.value == null ? "–" : short(item.value)),
   "label-count-short": (item) => (item.value == null ? "–" : countShort.format(item.value)),

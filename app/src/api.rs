@@ -1,6 +1,7 @@
 //! What the pages ask of the server. The bodies run on the server only and hand the question to a port.
 
 mod lake;
+mod quality;
 mod saved;
 
 pub use lake::*;
@@ -23,6 +24,7 @@ use model::{
     pipeline::PipelineView,
     range::Range,
 };
+pub use quality::*;
 pub use saved::*;
 
 #[cfg(feature = "ssr")]

@@ -57,6 +57,15 @@ pub fn change(percent: Decimal) -> String {
     format!("{sign}{}", self::percent(percent))
 }
 
+/// A share (0 to 1) of what passed: `100%` of all alone, and else never more than `99.999%`.
+pub fn pass_rate(share: Option<f64>) -> String {
+    match share {
+        None => "–".to_owned(),
+        Some(share) if share >= 1.0 => "100%".to_owned(),
+        Some(share) => format!("{:.3}%", (share * 100_000.0).floor() / 1000.0),
+    }
+}
+
 /// What a change in percent is called in attributes.
 pub fn direction(percent: Option<Decimal>) -> &'static str {
     match percent {
@@ -205,6 +214,7 @@ mod tests {
         assert_eq!(whole(1_469_307), "1,469,307");
         assert_eq!(rate(12.34), "12.3");
         assert_eq!(rate(1_234_567.0), "1,234,567");
+        assert_eq!([None, Some(1.0), Some(0.999_999_9), Some(0.5)].map(pass_rate), ["–", "100%", "99.999%", "50.000%"]);
         assert_eq!(percent(decimal("-1234.56")), "1,234.6%");
         assert_eq!(["12.34", "-0.36", "-0.04"].map(|text| change(decimal(text))), ["+12.3%", "-0.4%", "0.0%"]);
     }

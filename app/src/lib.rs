@@ -43,10 +43,13 @@ use crate::{
         event::EventPage,
         explore::ExplorePage,
         keys::KeysPage,
+        letter::LetterPage,
+        letters::LettersPage,
         not_found::NotFound,
         overview::OverviewPage,
         pipeline::PipelinePage,
         profile::ProfilePage,
+        quality::QualityPage,
         rows::RowsPage,
         saved::SavedPage,
         sql::SqlPage,
@@ -94,6 +97,9 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/saved") view=SavedPage ssr=SsrMode::Async />
                     <Route path=path!("/explore") view=ExplorePage ssr=SsrMode::Async />
                     <Route path=path!("/pipeline") view=PipelinePage ssr=SsrMode::Async />
+                    <Route path=path!("/quality") view=QualityPage ssr=SsrMode::Async />
+                    <Route path=path!("/quality/letters") view=LettersPage ssr=SsrMode::Async />
+                    <Route path=path!("/quality/letters/:topic/:partition/:offset") view=LetterPage ssr=SsrMode::Async />
                     <Route path=path!("/tables") view=TablesPage ssr=SsrMode::Async />
                     <Route path=path!("/tables/:layer/:name") view=TablePage ssr=SsrMode::Async />
                     <Route path=path!("/rows") view=RowsPage ssr=SsrMode::Async />

@@ -11,10 +11,12 @@ use model::{
     health::Health,
     lake::{Behind, PastStatement, RawEvent, SqlOutcome, SqlTable, TableDetail, TableSummary},
     ledger::Ledger,
+    letter::{LetterDetail, LetterFilter, LetterPage, ReplayBatch},
     live::Live,
     metric::Dimension,
     overview::Overview,
     pipeline::PipelineView,
+    quality::QualityView,
     range::Range,
     saved::{self, DashboardDetail, DashboardSummary},
     topic::{Layer, Topic},
@@ -65,6 +67,18 @@ pub trait Explorer: Send + Sync {
     async fn explore(&self, view: ExploreView) -> Result<ExploreAnswer, Unavailable>;
     /// The greatest values of a dimension over a range, the greatest first.
     async fn known_values(&self, dimension: Dimension, range: Range) -> Result<Vec<KnownValue>, Unavailable>;
+}
+
+/// The quality of the data, for the person who asks.
+#[async_trait]
+pub trait Watch: Send + Sync {
+    async fn quality(&self, range: Range) -> Result<QualityView, Unavailable>;
+    /// A page of the dead letters that the filter lets through; an empty cursor is the first.
+    async fn letters(&self, filter: LetterFilter, cursor: &str) -> Result<LetterPage, Unavailable>;
+    /// The letter from `topic/partition/offset`; nothing where there is none.
+    async fn letter(&self, place: &str) -> Result<Option<LetterDetail>, Unavailable>;
+    /// The newest replays of filters.
+    async fn batches(&self) -> Result<Vec<ReplayBatch>, Unavailable>;
 }
 
 /// What the pages know of people, for the person who asks. What is changed goes through plain forms, which the server takes

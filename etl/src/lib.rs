@@ -8,6 +8,7 @@
 //!
 //! * [`ingest`]: Kafka to Bronze, by way of Redis
 //! * [`silver`], [`gold`]: the layers above, each from the new rows of the one below
+//! * [`quality`]: rules that the rows of Silver are held against, and what they found
 //! * [`lake`]: the layout of the tables, and how they are read and committed to
 //! * [`ledger`]: what became of every event, counted with the rows
 //! * [`live`]: what the stages count, published through Redis
@@ -38,5 +39,6 @@ pub mod memory;
 pub mod pipeline;
 pub mod produce;
 pub mod progress;
+pub mod quality;
 pub mod settings;
 pub mod silver;

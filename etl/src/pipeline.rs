@@ -19,6 +19,7 @@ use crate::{
     lease, ledger,
     live::{self, WorkerStats},
     maintenance,
+    quality::{Rules, results::Collector},
     settings::{Settings, Stage},
     silver::Silver,
 };
@@ -99,6 +100,7 @@ impl Pipeline {
     }
 
     async fn begin(settings: Arc<Settings>, cluster: &Cluster, redis_url: &str) -> Result<Pipeline> {
+        let rules = Arc::new(Rules::compile(&settings)?);
         let lake = Lake::open(&settings.lake_path())?;
         cluster.create_topics(settings.kafka.partitions).await?;
         ledger::begin::begin(&lake).await?;
@@ -137,8 +139,15 @@ impl Pipeline {
                 ingest.tasks.spawn(keep_ingesting(stage));
             }
             if does(Stage::Silver) {
-                let mut stage =
-                    Silver::open(topic, settings.clone(), &lake, stats.clone(), silver_committed.clone()).await?;
+                let mut stage = Silver::open(
+                    topic,
+                    settings.clone(),
+                    rules.clone(),
+                    &lake,
+                    stats.clone(),
+                    silver_committed.clone(),
+                )
+                .await?;
                 let stop = silver.stop.clone();
                 let lease = leased(format!("silver/{}", topic.name()));
                 silver.tasks.spawn(async move {
@@ -156,6 +165,15 @@ impl Pipeline {
             gold.tasks.spawn(async move {
                 stage.run(silver_news, lease.clone(), &stop).await;
                 if lease.is_held() { stage.drain().await.context("draining Gold") } else { Ok(()) }
+            });
+        }
+
+        if does(Stage::Gold) {
+            let mut results = Collector::open(&settings, &lake).await?;
+            let stop = gold.stop.clone();
+            gold.tasks.spawn(async move {
+                results.run(&stop).await;
+                results.drain().await.context("draining what the quality rules found")
             });
         }
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use futures::{FutureExt, future::BoxFuture};
-use model::topic::Topic;
+use model::topic::{Layer, Topic};
 
 use crate::{
     kafka::{Cluster, Watermarks},
@@ -73,7 +73,10 @@ fn made_from(spec: &'static TableSpec) -> Vec<&'static TableSpec> {
         return silver::tables_of(topic);
     }
     let derived = DERIVED.iter().filter(|(source, _)| std::ptr::eq::<TableSpec>(&***source, spec));
-    derived.flat_map(|(_, tables)| tables.iter().map(|table| &***table)).collect()
+    let gold = derived.flat_map(|(_, tables)| tables.iter().map(|table| &***table));
+    // What the quality rules found stands in the logs of Silver, until it is copied.
+    let results = (spec.layer == Layer::Silver).then_some(&*schema::QUALITY_RESULTS);
+    gold.chain(results).collect()
 }
 
 /// The version up to which every table that is made from this one has consumed it: its newest, where there is none; -1 where

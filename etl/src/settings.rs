@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use ipnet::IpNet;
-use model::topic::Topic;
+use model::{quality::Rule, topic::Topic};
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -36,6 +36,7 @@ pub struct Settings {
     pub buffer: Buffer,
     pub silver: Silver,
     pub gold: Gold,
+    pub quality: Quality,
     pub maintenance: Maintenance,
     pub replay: Replay,
     pub live: Live,
@@ -205,6 +206,42 @@ pub struct Buffer {
 #[serde(deny_unknown_fields)]
 pub struct Silver {
     pub batch_events: u64,
+    /// Columns beside those that every lake has.
+    pub fields: Vec<Field>,
+}
+
+/// A column of a Silver table that is taken from a place in the event.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Field {
+    /// Such as `silver.events`.
+    pub table: String,
+    pub column: String,
+    /// Names from the outside in, with dots between: `properties.campaign`.
+    pub path: String,
+    #[serde(rename = "type")]
+    pub kind: FieldKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldKind {
+    Text,
+    /// 64 bits.
+    Integer,
+    /// An amount, with four places.
+    Decimal,
+    Boolean,
+    /// RFC 3339.
+    Time,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quality {
+    pub results_every_ms: u64,
+    pub retention_days: u16,
+    pub rules: Vec<Rule>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -275,6 +312,9 @@ impl Settings {
         }
         if !settings.live.rate.is_finite() || !(0.0..=100_000.0).contains(&settings.live.rate) {
             bail!("live.rate must be between 0 and 100000 events per second, found {}", settings.live.rate);
+        }
+        if settings.quality.results_every_ms < 100 || settings.quality.retention_days == 0 {
+            bail!("quality.results_every_ms must be at least 100, and quality.retention_days above 0");
         }
         if !(1..=15).contains(&settings.session.access_minutes) {
             bail!("session.access_minutes must be from 1 to 15, found {}", settings.session.access_minutes);
@@ -356,6 +396,10 @@ fn override_from(table: &mut Table, prefix: &str, variable: &dyn Fn(&str) -> Opt
             Value::Integer(_) => text.parse().map(Value::Integer).ok(),
             Value::Float(_) => text.parse().map(Value::Float).ok(),
             Value::Boolean(_) => text.parse().map(Value::Boolean).ok(),
+            // A list of tables, such as rules: an array as TOML writes it within a line.
+            Value::Array(_) if text.trim_start().starts_with("[{") || text.trim() == "[]" => {
+                format!("list = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("list"))
+            }
             Value::Array(_) => {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                 Some(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
@@ -379,6 +423,9 @@ mod tests {
             "DELTA_LAKE_PATH" => Some("/tmp/elsewhere".to_owned()),
             "LIVE_RATE" => Some("0".to_owned()),
             "WEB_TRUSTED_PROXIES" => Some("10.0.0.0/8, ::1/128".to_owned()),
+            "QUALITY_RULES" => Some(
+                "[{name = 'a', table = 'silver.transactions', expression = 'amount > 1', action = 'drop'}]".to_owned(),
+            ),
             _ => None,
         };
         override_from(&mut table, "", &variable).expect("good values");
@@ -386,6 +433,7 @@ mod tests {
         assert_eq!((settings.port, settings.lake_path()), (4000, PathBuf::from("/tmp/elsewhere")));
         assert!(settings.live.rate.abs() < f64::EPSILON);
         assert_eq!(settings.web.trusted_proxies.len(), 2);
+        assert_eq!(settings.quality.rules.iter().map(|rule| rule.action.name()).collect::<Vec<_>>(), ["drop"]);
         assert_eq!(Settings::defaults().lake_path(), PathBuf::from("data/lake"));
     }
 

@@ -15,6 +15,12 @@ pub enum Permission {
     PipelineRead,
     #[serde(rename = "pipeline:operate")]
     PipelineOperate,
+    #[serde(rename = "quality:read")]
+    QualityRead,
+    #[serde(rename = "quality:replay")]
+    QualityReplay,
+    #[serde(rename = "quality:edit")]
+    QualityEdit,
     #[serde(rename = "events:write")]
     EventsWrite,
     #[serde(rename = "sql:run")]
@@ -30,10 +36,13 @@ pub enum Permission {
 }
 
 impl Permission {
-    pub const ALL: [Permission; 9] = [
+    pub const ALL: [Permission; 12] = [
         Permission::MetricsRead,
         Permission::PipelineRead,
         Permission::PipelineOperate,
+        Permission::QualityRead,
+        Permission::QualityReplay,
+        Permission::QualityEdit,
         Permission::EventsWrite,
         Permission::SqlRun,
         Permission::KeysManage,
@@ -48,6 +57,9 @@ impl Permission {
             Permission::MetricsRead => "metrics:read",
             Permission::PipelineRead => "pipeline:read",
             Permission::PipelineOperate => "pipeline:operate",
+            Permission::QualityRead => "quality:read",
+            Permission::QualityReplay => "quality:replay",
+            Permission::QualityEdit => "quality:edit",
             Permission::EventsWrite => "events:write",
             Permission::SqlRun => "sql:run",
             Permission::KeysManage => "keys:manage",
@@ -62,6 +74,9 @@ impl Permission {
             Permission::MetricsRead => "See the dashboards and the live metrics",
             Permission::PipelineRead => "See the pipeline, the lake's tables and the dead letters",
             Permission::PipelineOperate => "Act on the pipeline",
+            Permission::QualityRead => "See the quality of the data, and dead letters with their content",
+            Permission::QualityReplay => "Replay dead letters as they are",
+            Permission::QualityEdit => "Change dead letters when replaying them",
             Permission::EventsWrite => "Send events",
             Permission::SqlRun => "Run SQL over the lake",
             Permission::KeysManage => "Make and revoke API keys",
@@ -92,7 +107,13 @@ pub const BUILT_IN_ROLES: [BuiltInRole; 4] = [
     BuiltInRole {
         name: "analyst",
         description: "Sees everything that is computed and asks questions of the lake",
-        permissions: &[Permission::MetricsRead, Permission::PipelineRead, Permission::SqlRun, Permission::KeysManage],
+        permissions: &[
+            Permission::MetricsRead,
+            Permission::PipelineRead,
+            Permission::QualityRead,
+            Permission::SqlRun,
+            Permission::KeysManage,
+        ],
     },
     BuiltInRole {
         name: "operator",
@@ -101,6 +122,8 @@ pub const BUILT_IN_ROLES: [BuiltInRole; 4] = [
             Permission::MetricsRead,
             Permission::PipelineRead,
             Permission::PipelineOperate,
+            Permission::QualityRead,
+            Permission::QualityReplay,
             Permission::EventsWrite,
             Permission::KeysManage,
         ],

@@ -249,16 +249,19 @@ pub enum Rejection {
     Envelope,
     /// The fields of the event's topic are missing or of a wrong type.
     Fields,
+    /// It breaks a quality rule of the settings.
+    Quality,
 }
 
 impl Rejection {
-    pub const ALL: [Rejection; 6] = [
+    pub const ALL: [Rejection; 7] = [
         Rejection::Empty,
         Rejection::TooLarge,
         Rejection::NotUtf8,
         Rejection::NotJson,
         Rejection::Envelope,
         Rejection::Fields,
+        Rejection::Quality,
     ];
 
     /// The name that is stored and counted.
@@ -270,6 +273,7 @@ impl Rejection {
             Rejection::NotJson => "not_json",
             Rejection::Envelope => "envelope",
             Rejection::Fields => "fields",
+            Rejection::Quality => "quality",
         }
     }
 
@@ -282,6 +286,7 @@ impl Rejection {
             Rejection::NotJson => "Not valid JSON",
             Rejection::Envelope => "Envelope incomplete or wrong",
             Rejection::Fields => "Fields missing or of the wrong type",
+            Rejection::Quality => "Breaks a quality rule",
         }
     }
 

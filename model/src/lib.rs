@@ -14,6 +14,7 @@
 //! * [`lake`]: the lake's tables, and what a statement over them answers
 //! * [`ledger`]: what became of every event, and whether the books balance
 //! * [`overview`], [`pipeline`], [`live`], [`health`]: what the pages and the API answer
+//! * [`quality`]: rules about the data and what they found; [`letter`]: messages that could not be used, and their replay
 //! * [`saved`]: views, queries and dashboards that people keep
 //! * [`api_docs`]: what the page about the API shows
 
@@ -25,11 +26,13 @@ pub mod explore;
 pub mod health;
 pub mod lake;
 pub mod ledger;
+pub mod letter;
 pub mod live;
 pub mod metric;
 pub mod money;
 pub mod overview;
 pub mod pipeline;
+pub mod quality;
 pub mod query;
 pub mod range;
 #[cfg(feature = "read")]

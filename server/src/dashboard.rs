@@ -38,6 +38,7 @@ use crate::{
     overview,
     pipeline_view::PipelineTables,
     prometheus::Requests,
+    quality::Quality,
     warehouse::{QueryError, Warehouse},
 };
 
@@ -50,6 +51,8 @@ pub struct Parts {
     pub tables: OnceLock<PipelineTables>,
     /// The lake's tables, and SQL over them.
     pub catalogue: OnceLock<Arc<Catalogue>>,
+    /// The quality rules and what they found.
+    pub quality: OnceLock<Arc<Quality>>,
     /// Where events come in over HTTP.
     pub events: OnceLock<Arc<Door>>,
     pub live: Arc<LiveFeed>,
@@ -71,6 +74,7 @@ impl Default for Parts {
             warehouse: OnceLock::new(),
             tables: OnceLock::new(),
             catalogue: OnceLock::new(),
+            quality: OnceLock::new(),
             events: OnceLock::new(),
             live: LiveFeed::new(replay.subscribe()),
             health: Arc::new(HealthMonitor::new(replay.subscribe())),

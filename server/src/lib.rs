@@ -6,6 +6,7 @@
 //! * [`events`]: where events come in over HTTP
 //! * [`analytics`], [`health_api`], [`prometheus`], [`dashboard_socket`]: for programs; [`openapi`] describes all of it
 //! * [`access`]: who gets in, and what they may do
+//! * [`quality`]: rules about the data, what they found, and messages that could not be used
 //! * [`saved`]: views, queries and dashboards that people keep
 //! * [`dashboard`]: answers the pages, with [`overview`], [`explore`], [`pipeline_view`], [`live`] and [`health`]
 //! * [`warehouse`]: the Gold tables in memory; [`delta`] reads the tables from the lake; [`zone`]: days of local time
@@ -41,6 +42,7 @@ pub mod plain;
 pub mod probes;
 pub mod problem;
 pub mod prometheus;
+pub mod quality;
 pub mod replay;
 pub mod request_id;
 pub mod routes;

@@ -7,7 +7,7 @@ use std::{
 
 use app::{
     App,
-    ports::{Dashboard, Explorer, People, Saved},
+    ports::{Dashboard, Explorer, People, Saved, Watch},
     shell,
 };
 use axum::{
@@ -43,6 +43,7 @@ use crate::{
     dashboard_socket, events, explore_csv, health_api, lake, ledger, openapi,
     problem::Problem,
     prometheus,
+    quality::{self, pages::Inspection},
     request_id::{self, RequestId},
     saved, security,
 };
@@ -84,7 +85,7 @@ pub fn leptos_options(site_root: &str) -> LeptosOptions {
 
 /// The forms, by the paths that they are sent to.
 pub fn forms() -> Vec<(&'static str, MethodRouter<WebState>)> {
-    [access_forms::forms(), lake::rest::forms(), saved::forms::forms()].concat()
+    [access_forms::forms(), lake::rest::forms(), saved::forms::forms(), quality::forms::forms()].concat()
 }
 
 /// Files that pages offer, by their paths.
@@ -101,6 +102,8 @@ pub fn api() -> Vec<(&'static str, MethodRouter<WebState>)> {
         lake::rest::routes(),
         saved::rest::routes(),
         saved::dashboards_rest::routes(),
+        quality::rest::routes(),
+        quality::letters_rest::routes(),
         health_api::routes(),
         ledger::routes(),
         openapi::routes(),
@@ -148,12 +151,14 @@ pub fn router(state: WebState) -> Router {
 /// What pages and server functions find in their context.
 fn page_context(state: &WebState) -> impl Fn() + Clone + Send + Sync + 'static {
     let (dashboard, gate) = (Arc::clone(&state.dashboard), Arc::clone(&state.gate));
+    let parts = Arc::clone(&state.parts);
     let explorer: Arc<dyn Explorer> = Arc::clone(&state.parts) as _;
     move || {
         provide_context(Arc::clone(&dashboard));
         provide_context(Arc::clone(&explorer));
         let visit = Arc::new(Visit::of_request(&gate));
         provide_context(Arc::clone(&visit) as Arc<dyn People>);
+        provide_context(Arc::new(Inspection { parts: Arc::clone(&parts), visit: Arc::clone(&visit) }) as Arc<dyn Watch>);
         provide_context(visit as Arc<dyn Saved>);
         security::protect_page();
     }

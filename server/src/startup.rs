@@ -45,6 +45,7 @@ use crate::{
     live::Workers,
     pipeline_view::PipelineTables,
     probes,
+    quality::Quality,
     replay::Demo,
     routes::{WebState, leptos_options, router},
     store::Store,
@@ -218,6 +219,7 @@ impl Backend {
         let catalogue = Catalogue::new(&root, self.program.clone(), SqlLimits::default());
         // Put in only once, here.
         _ = self.parts.catalogue.set(Arc::new(catalogue));
+        _ = self.parts.quality.set(Arc::new(Quality::new(self.settings.quality.rules.clone(), &root)));
         let (gold_commits, announced) = watch::channel(0);
         self.open_lake(&root, Arc::clone(&warehouse), announced);
         self.parts.health.watch(Part::Lake, probes::lake(lake.root().to_owned(), Arc::clone(&warehouse)));

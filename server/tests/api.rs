@@ -38,6 +38,7 @@ use server::{
     openapi::openapi,
     pipeline_view::PipelineTables,
     probes,
+    quality::Quality,
     routes::{WebState, leptos_options, router},
     store::Store,
     warehouse::{Limits, Warehouse},
@@ -109,6 +110,7 @@ impl Platform {
         _ = parts.tables.set(PipelineTables::new(&lake.url(), tables, schema::DEAD_LETTERS.name));
         let program = env!("CARGO_BIN_EXE_streamlinehub").into();
         _ = parts.catalogue.set(Arc::new(Catalogue::new(&lake.url(), program, SqlLimits::default())));
+        _ = parts.quality.set(Arc::new(Quality::new(settings.quality.rules.clone(), &lake.url())));
         let dashboard = Arc::clone(&parts) as Arc<_>;
         let leptos = leptos_options(&folder.path().to_string_lossy());
         let router = router(WebState { dashboard, parts: Arc::clone(&parts), gate, leptos });

@@ -3,6 +3,7 @@
 mod bridge;
 pub mod explore;
 pub mod plot;
+pub mod quality;
 pub mod quick;
 pub mod ranking;
 pub mod revenue;

@@ -18,12 +18,13 @@ struct Place {
     needs: Permission,
 }
 
-const PAGES: [Place; 8] = [
+const PAGES: [Place; 9] = [
     Place { href: "/", label: "Overview", shape: Shape::Overview, needs: Permission::MetricsRead },
     Place { href: "/explore", label: "Explore", shape: Shape::Explore, needs: Permission::MetricsRead },
     Place { href: "/dashboards", label: "Dashboards", shape: Shape::Dashboard, needs: Permission::MetricsRead },
     Place { href: "/saved", label: "Saved", shape: Shape::Saved, needs: Permission::MetricsRead },
     Place { href: "/pipeline", label: "Pipeline", shape: Shape::Pipeline, needs: Permission::PipelineRead },
+    Place { href: "/quality", label: "Quality", shape: Shape::Quality, needs: Permission::QualityRead },
     Place { href: "/tables", label: "Tables", shape: Shape::Table, needs: Permission::PipelineRead },
     Place { href: "/sql", label: "SQL", shape: Shape::Terminal, needs: Permission::SqlRun },
     Place { href: "/keys", label: "API keys", shape: Shape::Key, needs: Permission::KeysManage },

@@ -320,11 +320,37 @@ pub static EVENTS_HOURLY: LazyLock<TableSpec> = LazyLock::new(|| {
     )
 });
 
+/// What the quality rules found, and the events that they took out. Rows with a rule count rows of a Silver table; rows with a
+/// partition count the events of that partition of the topic which went into no Silver table.
+pub static QUALITY_RESULTS: LazyLock<TableSpec> = LazyLock::new(|| TableSpec {
+    layer: Layer::Gold,
+    name: "quality_results",
+    schema: schema(vec![
+        ("checked_at", timestamp(), REQUIRED),
+        ("topic", DataType::Utf8, REQUIRED),
+        ("table_name", DataType::Utf8, REQUIRED),
+        ("rule", DataType::Utf8, OPTIONAL),
+        ("action", DataType::Utf8, OPTIONAL),
+        ("partition", DataType::Int32, OPTIONAL),
+        ("bronze_version", DataType::Int64, REQUIRED),
+        ("rows_checked", DataType::Int64, REQUIRED),
+        ("rows_failed", DataType::Int64, REQUIRED),
+        ("events_dropped", DataType::Int64, REQUIRED),
+        ("events_quarantined", DataType::Int64, REQUIRED),
+        ("samples", DataType::Utf8, OPTIONAL),
+        ("offenders", DataType::Utf8, OPTIONAL),
+        ("date", DataType::Date32, REQUIRED),
+    ]),
+    partitioned_by: BY_DATE,
+    statistics: &["checked_at"],
+    distinct: &[],
+});
+
 /// Every table of the lake, layer by layer.
 #[must_use]
 pub fn all() -> Vec<&'static TableSpec> {
     let mut tables: Vec<_> = Topic::ALL.into_iter().map(bronze_of).collect();
-    let others: [&'static LazyLock<TableSpec>; 10] = [
+    let others: [&'static LazyLock<TableSpec>; 11] = [
         &DEAD_LETTERS,
         &TRANSACTIONS,
         &TRANSACTION_LINES,
@@ -335,6 +361,7 @@ pub fn all() -> Vec<&'static TableSpec> {
         &PRODUCT_HOURLY,
         &CUSTOMER_HOURLY,
         &EVENTS_HOURLY,
+        &QUALITY_RESULTS,
     ];
     tables.extend(others.into_iter().map(|table| &**table));
     tables

@@ -20,13 +20,13 @@ use delta_kernel::expressions::Scalar;
 use deltalake::{
     DeltaTable, DeltaTableBuilder, DeltaTableError, ObjectStore, ObjectStoreError, Path,
     arrow::{
-        array::{AsArray as _, RecordBatch, RecordBatchReader as _},
+        array::{AsArray as _, RecordBatch, RecordBatchReader as _, new_null_array},
         compute::cast,
-        datatypes::{DataType, Date32Type, Field, Schema},
+        datatypes::{DataType, Date32Type, Field, Schema, SchemaRef},
     },
     kernel::{
         Action, Add, StructType, Transaction,
-        engine::arrow_conversion::TryIntoKernel,
+        engine::arrow_conversion::{TryIntoArrow, TryIntoKernel},
         transaction::{CommitBuilder, CommitProperties, TransactionError},
     },
     logstore::{commit_uri_from_version, get_actions, object_store::ObjectStoreExt as _},
@@ -131,6 +131,8 @@ pub struct LakeTable {
     properties: WriterProperties,
     /// What the commits carried, once it was asked for.
     positions: Option<Positions>,
+    /// What the next commit says beside its rows.
+    note: Option<(&'static str, serde_json::Value)>,
 }
 
 impl LakeTable {
@@ -163,7 +165,7 @@ impl LakeTable {
             };
         }
         let properties = writer_properties(spec);
-        Ok(LakeTable { spec, table, listed: Instant::now(), properties, positions: None })
+        Ok(LakeTable { spec, table, listed: Instant::now(), properties, positions: None, note: None })
     }
 
     #[must_use]
@@ -255,6 +257,20 @@ impl LakeTable {
             .with_cleanup_expired_logs(Some(false))
     }
 
+    /// The next commit, if it is made, says this in its entry in the log, under this name.
+    pub fn note(&mut self, name: &'static str, content: serde_json::Value) {
+        self.note = Some((name, content));
+    }
+
+    /// The properties of the next commit: the positions, and what it has to say.
+    pub fn next_commit(&mut self, positions: &[Position]) -> CommitProperties {
+        let properties = LakeTable::commit_properties(positions);
+        match self.note.take() {
+            Some((name, content)) => properties.with_metadata([(name.to_owned(), content)]),
+            None => properties,
+        }
+    }
+
     /// Adds rows, and with them the positions up to which their sources have been read. Batches hold all columns.
     ///
     /// # Errors
@@ -325,6 +341,10 @@ impl LakeTable {
         let mut writer = RecordBatchWriter::for_table(&self.table)
             .with_context(&context)?
             .with_writer_properties(self.properties.clone());
+        let batches = match self.evolved_schema()? {
+            None => batches,
+            Some(schema) => batches.iter().map(|batch| widened(batch, &schema)).collect::<Result<_>>()?,
+        };
         let runtime = Handle::current();
         let written = tokio::task::spawn_blocking(move || {
             runtime.block_on(async move {
@@ -342,11 +362,22 @@ impl LakeTable {
         Ok(adds.into_iter().map(Action::Add).collect())
     }
 
+    /// The table's columns where it has more than every lake has: columns that settings declare, now or before.
+    fn evolved_schema(&self) -> Result<Option<SchemaRef>> {
+        let there = self.table.snapshot()?.schema();
+        if there.fields().len() == self.spec.schema.fields().len() {
+            return Ok(None);
+        }
+        let schema: Schema = there.as_ref().try_into_arrow().with_context(|| self.source_name())?;
+        Ok(Some(Arc::new(schema)))
+    }
+
     async fn commit(&mut self, actions: Vec<Action>, mode: SaveMode, positions: &[Position]) -> Result<()> {
         let partition_by = self.spec.partitioned_by.iter().map(|&column| column.to_owned()).collect();
         self.point("commit.before")?;
         let operation = DeltaOperation::Write { mode, partition_by: Some(partition_by), predicate: None };
-        let committed = CommitBuilder::from(LakeTable::commit_properties(positions))
+        let properties = self.next_commit(positions);
+        let committed = CommitBuilder::from(properties)
             .with_actions(actions)
             .build(Some(self.table.snapshot()?.snapshot()), self.table.log_store(), operation)
             .await
@@ -372,6 +403,14 @@ impl LakeTable {
     /// When the log cannot be read, or no longer reaches back that far.
     pub async fn changes_since(&self, version: Option<i64>, max_rows: u64) -> Result<Vec<Change>> {
         self.reader().changes_since(version, max_rows).await
+    }
+
+    /// See [`Reader::actions`].
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn actions(&self, version: i64) -> Result<Option<Vec<Action>>> {
+        self.reader().actions(version).await
     }
 
     /// See [`Reader::read`].
@@ -452,16 +491,25 @@ impl Reader {
         Ok(changes)
     }
 
-    async fn change(&self, version: i64) -> Result<Change> {
+    /// What a commit did; `None` where its entry is gone from the log.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn actions(&self, version: i64) -> Result<Option<Vec<Action>>> {
         let number = u64::try_from(version).context("a version is never negative")?;
         let context = || format!("reading version {version} of {}", self.source_name());
-        let Some(entry) = self.table.log_store().read_commit_entry(number).await.with_context(context)? else {
+        let entry = self.table.log_store().read_commit_entry(number).await.with_context(context)?;
+        entry.map(|entry| get_actions(number, &entry).with_context(context)).transpose()
+    }
+
+    async fn change(&self, version: i64) -> Result<Change> {
+        let Some(actions) = self.actions(version).await? else {
             bail!(
                 "version {version} of {} is gone from the Delta log, and its rows were not processed yet",
                 self.source_name()
             );
         };
-        let files = get_actions(number, &entry).with_context(context)?.into_iter().filter_map(|action| match action {
+        let files = actions.into_iter().filter_map(|action| match action {
             Action::Add(add) if add.data_change => Some(add),
             _ => None,
         });
@@ -486,6 +534,15 @@ impl Reader {
             .with_context(context)?
             .with_context(context)
     }
+}
+
+/// The batch with a column of nulls for each that the table has and the batch has not.
+fn widened(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let columns = schema.fields().iter().map(|field| {
+        let column = batch.column_by_name(field.name()).cloned();
+        column.unwrap_or_else(|| new_null_array(field.data_type(), batch.num_rows()))
+    });
+    Ok(RecordBatch::try_new(Arc::clone(schema), columns.collect())?)
 }
 
 /// The named columns in the types of the table's schema, whoever wrote the file: merging small files keeps the same text as

@@ -14,7 +14,7 @@ use model::topic::Topic;
 use rdkafka::{
     ClientConfig, ClientContext, Message as _,
     error::{KafkaError, RDKafkaErrorCode},
-    message::DeliveryResult,
+    message::{DeliveryResult, Header, OwnedHeaders},
     producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer},
 };
 use tokio::{sync::Notify, time::timeout};
@@ -197,6 +197,11 @@ pub struct Consignment {
 impl Consignment {
     /// Sends an event. Its bytes are copied; nothing is waited for.
     pub fn add(&mut self, key: Option<&str>, payload: &[u8]) {
+        self.add_message(key.map(str::as_bytes), &[], payload);
+    }
+
+    /// Sends a message as it once came, with the key and the headers that it had.
+    pub fn add_message(&mut self, key: Option<&[u8]>, headers: &[(String, Option<String>)], payload: &[u8]) {
         let place = self.tally.with(|fates| {
             fates.deliveries.push(None);
             fates.deliveries.len() - 1
@@ -204,6 +209,13 @@ impl Consignment {
         let opaque = Box::new(Place { tally: Arc::clone(&self.tally), place });
         let mut record = BaseRecord::with_opaque_to(self.topic.name(), opaque).payload(payload);
         record.key = key;
+        if !headers.is_empty() {
+            let mut all = OwnedHeaders::new_with_capacity(headers.len());
+            for (name, value) in headers {
+                all = all.insert(Header { key: name, value: value.as_deref() });
+            }
+            record = record.headers(all);
+        }
         if let Err((error, _)) = self.connection.send(record) {
             self.tally.know(place, Delivery::failed(&error));
         }

@@ -2,11 +2,13 @@
 //!
 //! * [`parse`]: Bronze rows become events, or rejections with a reason
 //! * [`tables`]: events become the rows of each Silver table
+//! * `judged`: the quality rules say which events may stay
 //! * [`target`]: a Silver table under way: how rows get into it; [`seen`]: the events that it has
 //!
 //! Each table records the Bronze version that it has consumed in the commit of its rows. After a crash between the commits
 //! of two tables, the one that is behind catches up alone, from the same Bronze versions and with the same result.
 
+mod judged;
 mod parse;
 mod seen;
 mod tables;
@@ -18,13 +20,14 @@ use anyhow::{Context, Result};
 use deltalake::arrow::array::{
     ArrayRef, AsArray, BinaryArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use model::topic::Topic;
+use model::{event::Rejection, topic::Topic};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{Instrument, debug, error, info_span};
 
 pub use self::tables::of as tables_of;
 use self::{
+    judged::{Judged, judged},
     parse::{Rejected, SourceBatch},
     tables::Made,
     target::Target,
@@ -40,6 +43,7 @@ use crate::{
     ledger::{self, Count, Tally},
     live::{TopicStats, WorkerStats},
     pipeline::caught,
+    quality::{NOTE, Rules},
     settings::Settings,
 };
 
@@ -54,6 +58,7 @@ const COLUMNS: [&str; 7] = ["partition", "offset", "kafka_time", "ingested_at", 
 pub struct Silver {
     topic: Topic,
     settings: Arc<Settings>,
+    rules: Arc<Rules>,
     bronze: LakeTable,
     dead_letters: LakeTable,
     targets: Vec<Target>,
@@ -71,8 +76,8 @@ struct Batch {
     last: i64,
     /// Bronze rows in it.
     events: u64,
-    made: Made,
-    /// The same, by partition.
+    judged: Judged,
+    /// What was read, by partition.
     tally: Tally,
 }
 
@@ -90,6 +95,7 @@ impl Silver {
     pub async fn open(
         topic: Topic,
         settings: Arc<Settings>,
+        rules: Arc<Rules>,
         lake: &Lake,
         worker: Arc<WorkerStats>,
         committed: watch::Sender<u64>,
@@ -98,10 +104,12 @@ impl Silver {
         let dead_letters = lake.table(&schema::DEAD_LETTERS).await?;
         let mut targets = Vec::new();
         for spec in tables::of(topic) {
-            targets.push(Target::open(lake, spec, settings.data_dir.join("cache")).await?);
+            let mut target = Target::open(lake, spec, settings.data_dir.join("cache")).await?;
+            rules.fields().evolve(&mut target.table).await?;
+            targets.push(target);
         }
         let stats = worker.topic(topic);
-        Ok(Silver { topic, settings, bronze, dead_letters, targets, worker, stats, committed, next: None })
+        Ok(Silver { topic, settings, rules, bronze, dead_letters, targets, worker, stats, committed, next: None })
     }
 
     /// Works while the lease is held, until it is told to stop. The last events are taken with [`Silver::drain`].
@@ -195,6 +203,7 @@ impl Silver {
     /// Begins to read the Bronze versions after the given one, and to make rows of them.
     fn prepare(&self, after: Option<i64>, ahead: Option<i64>) -> Next {
         let (topic, bronze, most) = (self.topic, self.bronze.reader(), self.settings.silver.batch_events);
+        let rules = Arc::clone(&self.rules);
         let batch = async move {
             let mut changes = bronze.changes_since(after, most).await?;
             changes.retain(|change| ahead.is_none_or(|ahead| change.version <= ahead));
@@ -209,8 +218,9 @@ impl Silver {
                     }
                 }
             }
-            let made = tokio::task::spawn_blocking(move || tables::make(topic, &batches)).await?;
-            Ok(Some(Batch { last, events, made: made?, tally }))
+            let judged = move || judged(&rules, topic, tables::make(topic, &batches)?, &batches);
+            let judged = tokio::task::spawn_blocking(judged).await?;
+            Ok(Some(Batch { last, events, judged: judged?, tally }))
         };
         Next { after, batch: AbortOnDropHandle::new(tokio::spawn(batch)) }
     }
@@ -222,13 +232,22 @@ impl Silver {
         behind: Option<i64>,
         position: Position,
     ) -> Result<()> {
-        let Made { tables, rejected } = batch.made;
+        let Judged { made: Made { tables, rejected }, notes } = batch.judged;
         self.reject(&rejected, &position).await?;
         let (topic, mut tally) = (self.topic, batch.tally);
-        rejected.iter().for_each(|rejected| tally.add(Count::Rejected, rejected.source.partition, 1));
-        for ((target, rows), at) in self.targets.iter_mut().zip(tables).zip(positions) {
+        for letter in &rejected {
+            let quality = letter.rejection == Rejection::Quality;
+            tally.add(if quality { Count::Quarantined } else { Count::Rejected }, letter.source.partition, 1);
+        }
+        for (&partition, counts) in notes.iter().flat_map(|note| &note.taken_out) {
+            tally.add(Count::Dropped, partition, usize::try_from(counts.dropped).unwrap_or(usize::MAX));
+        }
+        for ((target, (rows, note)), at) in self.targets.iter_mut().zip(tables.into_iter().zip(notes)).zip(positions) {
             if *at != behind {
                 continue;
+            }
+            if !note.is_empty() {
+                target.table.note(NOTE, serde_json::to_value(note)?);
             }
             let written = target.write(topic, rows, &position, &tally).await?;
             if std::ptr::eq(target.table.spec(), &raw const *schema::EVENTS) {
@@ -291,7 +310,7 @@ fn dead_letters(topic: Topic, rejected: &[&Rejected]) -> Result<RecordBatch> {
         Arc::new(Int64Array::from_iter_values(
             rejected.iter().map(|row| i64::try_from(row.payload.len()).unwrap_or(i64::MAX)),
         )),
-        same_text("silver", rows),
+        text(|row| if row.rejection == Rejection::Quality { "quality" } else { "silver" }),
         text(|row| row.rejection.name()),
         text(|row| &row.reason),
     ];

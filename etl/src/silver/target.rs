@@ -271,13 +271,14 @@ async fn merge(table: &mut LakeTable, batch: &RecordBatch, key: &str, position: 
     let columns: Vec<String> = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
     let source = SessionContext::new().read_batch(batch.clone())?;
     let on = col(format!("target.{key}")).eq(col(format!("source.{key}")));
+    let properties = table.next_commit(std::slice::from_ref(position));
     let (merged, _) = table
         .delta()
         .clone()
         .merge(source, on)
         .with_source_alias("source")
         .with_target_alias("target")
-        .with_commit_properties(LakeTable::commit_properties(std::slice::from_ref(position)))
+        .with_commit_properties(properties)
         .when_matched_update(|update| {
             columns
                 .iter()

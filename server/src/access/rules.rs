@@ -13,7 +13,10 @@ pub enum Rule {
     Needs(Permission),
 }
 
-use Permission::{AuditRead, EventsWrite, KeysManage, MetricsRead, PipelineRead, RolesManage, SqlRun, UsersManage};
+use Permission::{
+    AuditRead, EventsWrite, KeysManage, MetricsRead, PipelineRead, QualityRead, QualityReplay, RolesManage, SqlRun,
+    UsersManage,
+};
 use Rule::{Needs, Open, SignedIn};
 
 /// Every page, form, function of the pages, REST route and socket, by its path.
@@ -23,6 +26,9 @@ pub const RULES: &[(&str, Rule)] = &[
     ("/explore", Needs(MetricsRead)),
     ("/explore.csv", Needs(MetricsRead)),
     ("/pipeline", Needs(PipelineRead)),
+    ("/quality", Needs(QualityRead)),
+    ("/quality/letters", Needs(QualityRead)),
+    ("/quality/letters/{topic}/{partition}/{offset}", Needs(QualityRead)),
     ("/tables", Needs(PipelineRead)),
     ("/tables/{layer}/{name}", Needs(PipelineRead)),
     ("/rows", Needs(PipelineRead)),
@@ -58,6 +64,9 @@ pub const RULES: &[(&str, Rule)] = &[
     ("/sql/export", Needs(SqlRun)),
     ("/keys/create", Needs(KeysManage)),
     ("/keys/revoke", Needs(KeysManage)),
+    // To change a letter needs quality:edit as well, which server/src/quality sees to.
+    ("/quality/replay", Needs(QualityReplay)),
+    ("/quality/replay-all", Needs(QualityReplay)),
     ("/saved/create", Needs(MetricsRead)),
     ("/saved/rename", Needs(MetricsRead)),
     ("/saved/share", Needs(MetricsRead)),
@@ -88,6 +97,10 @@ pub const RULES: &[(&str, Rule)] = &[
     ("/api/ui/pipeline", Needs(PipelineRead)),
     ("/api/ui/health", Needs(PipelineRead)),
     ("/api/ui/ledger", Needs(PipelineRead)),
+    ("/api/ui/quality", Needs(QualityRead)),
+    ("/api/ui/letters", Needs(QualityRead)),
+    ("/api/ui/letter", Needs(QualityRead)),
+    ("/api/ui/replays", Needs(QualityRead)),
     ("/api/ui/tables", Needs(PipelineRead)),
     ("/api/ui/table", Needs(PipelineRead)),
     ("/api/ui/rows", Needs(PipelineRead)),
@@ -126,6 +139,16 @@ pub const RULES: &[(&str, Rule)] = &[
     ("/api/v1/query", Needs(SqlRun)),
     ("/api/v1/analytics/rows", Needs(PipelineRead)),
     ("/api/v1/events/{topic}/{partition}/{offset}", Needs(PipelineRead)),
+    ("/api/v1/quality/rules", Needs(QualityRead)),
+    ("/api/v1/quality/series", Needs(QualityRead)),
+    ("/api/v1/quality/samples", Needs(QualityRead)),
+    ("/api/v1/quality/freshness", Needs(QualityRead)),
+    ("/api/v1/quality/letters", Needs(QualityRead)),
+    ("/api/v1/quality/letters/{topic}/{partition}/{offset}", Needs(QualityRead)),
+    ("/api/v1/quality/letters/{topic}/{partition}/{offset}/replay", Needs(QualityReplay)),
+    ("/api/v1/quality/replay", Needs(QualityReplay)),
+    ("/api/v1/quality/replays", Needs(QualityRead)),
+    ("/api/v1/quality/replays/{id}", Needs(QualityRead)),
     ("/api/v1/saved", Needs(MetricsRead)),
     ("/api/v1/saved/{id}", Needs(MetricsRead)),
     ("/api/v1/dashboards", Needs(MetricsRead)),

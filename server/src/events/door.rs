@@ -92,6 +92,19 @@ impl Door {
         self.room.held()
     }
 
+    /// Begins to send events that were checked elsewhere.
+    ///
+    /// # Errors
+    /// When the door is closed.
+    pub fn consign(&self, topic: Topic) -> Result<Consignment> {
+        self.publisher.begin(topic)
+    }
+
+    /// The largest event, in bytes.
+    pub fn event_bytes(&self) -> usize {
+        self.event_bytes
+    }
+
     /// Takes nothing more. May block for a moment.
     pub fn close(&self) {
         self.publisher.close();

@@ -15,6 +15,7 @@ pub(super) fn table(spec: &TableSpec) -> &'static str {
         "sales_hourly" => "Sales by hour, store and payment method.",
         "product_hourly" => "Sales by hour and product.",
         "customer_hourly" => "Sales by hour and customer.",
+        "quality_results" => "What the quality rules found, and the events that they took out.",
         "events_hourly" => "Events by hour, topic and type.",
         _ => "Every readable event of its topic, as it came.",
     }
@@ -36,6 +37,9 @@ pub(super) fn sources(spec: &TableSpec) -> Vec<String> {
         (Layer::Silver, "customers") => vec![format!("bronze.{}", Topic::Customer.table())],
         (Layer::Silver, "products") => vec![format!("bronze.{}", Topic::Product.table())],
         (Layer::Silver, _) => vec![format!("bronze.{}", Topic::Transaction.table())],
+        (Layer::Gold, "quality_results") => ["transactions", "transaction_lines", "customers", "products", "events"]
+            .map(|table| format!("silver.{table}"))
+            .into(),
         (Layer::Gold, "events_hourly") => vec!["silver.events".to_owned()],
         (Layer::Gold, "product_hourly") => vec!["silver.transaction_lines".to_owned()],
         (Layer::Gold, _) => vec!["silver.transactions".to_owned()],
