@@ -78,6 +78,8 @@ transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=4
 group.initial.rebalance.delay.ms=0
 log.segment.bytes=268435456
+# The tests send an event that is too large for the pipeline; the broker is not to be the one who refuses it.
+message.max.bytes=16777216
 PROPERTIES
 }
 

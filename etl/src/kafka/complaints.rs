@@ -40,7 +40,7 @@ pub fn explain(reason: &str) -> String {
     } else if has(&["SSL handshake failed", "wrong version number", "security.protocol"]) {
         "the broker speaks otherwise on this port: look at kafka.security_protocol"
     } else if has(&["Connection refused", "Failed to resolve"]) {
-        "is it running, and is kafka.bootstrap_servers right?"
+        "is it running, and are kafka.bootstrap_servers and kafka.security_protocol right?"
     } else {
         return reason.to_owned();
     };

@@ -144,8 +144,9 @@ impl Cluster {
 
     /// Why nobody answers, as far as Kafka's client knows.
     fn silent(&self, complaints: &Complaints) -> String {
-        let why =
-            complaints.last().unwrap_or_else(|| "is it running, and is kafka.bootstrap_servers right?".to_owned());
+        let why = complaints.last().unwrap_or_else(|| {
+            "is it running, and are kafka.bootstrap_servers and kafka.security_protocol right?".to_owned()
+        });
         format!("no Kafka broker answers at {}: {why}", self.servers)
     }
 }
