@@ -69,11 +69,11 @@ test("the way from page to page works, with the menu where it is narrow", async 
   if (narrow && hasScripts()) await expect(page.locator(".menu")).not.toHaveAttribute("open", /.*/);
 });
 
-test("the books balance to the event", async ({ page, request }) => {
+test("the books balance to the event", async ({ page }) => {
   await open(page, "/pipeline");
   const books = page.locator("section", { has: page.getByRole("heading", { name: "The books" }) });
   await expect(books.getByRole("status")).toContainText("Balanced to the event");
-  const ledger = await (await request.get("/api/v1/ledger")).json();
+  const ledger = await (await page.request.get("/api/v1/ledger")).json();
   expect(ledger.discrepancies).toEqual([]);
   const topics = ledger.topics.filter((topic: { gold: number }) => topic.gold > 0);
   expect(topics.length).toBeGreaterThan(2);

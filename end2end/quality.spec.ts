@@ -33,7 +33,9 @@ test("the rules are listed with what they found", async ({ page }) => {
   await expect(page.getByRole("link", { name: "7 days" })).toHaveAttribute("aria-current", "true");
 });
 
-test("a letter that was put aside is found, changed, replayed, and then in the lake", async ({ page }) => {
+test("a letter that was put aside is found, changed, replayed, and then in the lake", async ({ page, watched }) => {
+  // Until Bronze has the event, its page says that there is none.
+  watched.expected.push(/status of (404|500).*event/, /status of 404/);
   await open(page, "/quality");
   const transaction = `quality-${distinct()}`;
   const letter = await putAside(page, transaction);
@@ -49,9 +51,9 @@ test("a letter that was put aside is found, changed, replayed, and then in the l
   await step.getByRole("link").click();
   const reload = async () => {
     await page.reload();
-    return page.locator("pre").first().textContent();
+    return (await page.locator("pre").allTextContents()).join();
   };
-  await expect.poll(reload, { timeout: 60_000 }).toContain(transaction);
+  await expect.poll(reload, { timeout: 30_000 }).toContain(transaction);
   // Once more only for who says that it is meant.
   await page.goto(letter);
   await page.getByRole("button", { name: "Replay", exact: true }).click();
