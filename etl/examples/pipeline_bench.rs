@@ -309,7 +309,7 @@ impl Bench {
         let began = Instant::now();
         let worker = self.start(&lake, &[("PIPELINE_STAGES", "silver,gold")])?;
         loop {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(250)).await;
             if progress::behind(&self.cluster(), &opened).await?.is_nothing() {
                 break;
             }
