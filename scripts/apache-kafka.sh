@@ -12,42 +12,18 @@
 # `sasl_ssl` for the user streamlinehub with the password correct-horse (SCRAM-SHA-256, SCRAM-SHA-512, PLAIN), and `ssl` for
 # clients with a certificate.
 source "$(dirname "$0")/env.sh"
+source "$(dirname "$0")/maven.sh"
 
 KAFKA_VERSION=4.3.1
 SCALA_VERSION=2.13
 # What Kafka logs through; of the line that its own version of SLF4J needs.
 LOG4J_VERSION=2.25.4
-MAVEN_DEPENDENCY_PLUGIN=3.8.1
 LIBS="$TOOLS/apache-kafka-$KAFKA_VERSION"
 PATIENCE=60
 
 install() {
-  if [ -f "$LIBS/.installed" ]; then return; fi
-  command -v java >/dev/null || fail "Apache Kafka needs Java 17; run scripts/setup.sh test"
-  command -v mvn >/dev/null || fail "Apache Kafka is fetched with Maven; run scripts/setup.sh test"
-  say "Fetching Apache Kafka $KAFKA_VERSION"
-  local build
-  build="$(mktemp -d)"
-  cat >"$build/pom.xml" <<POM
-<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>local</groupId><artifactId>apache-kafka</artifactId><version>1</version><packaging>pom</packaging>
-  <dependencies>
-    <dependency>
-      <groupId>org.apache.kafka</groupId><artifactId>kafka_$SCALA_VERSION</artifactId><version>$KAFKA_VERSION</version>
-    </dependency>
-    <dependency>
-      <groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId><version>$LOG4J_VERSION</version>
-    </dependency>
-  </dependencies>
-</project>
-POM
-  rm -rf "$LIBS"
-  mvn -q -B -f "$build/pom.xml" "org.apache.maven.plugins:maven-dependency-plugin:$MAVEN_DEPENDENCY_PLUGIN:copy-dependencies" \
-    -DincludeScope=runtime -DoutputDirectory="$LIBS" >"$CACHE/apache-kafka.log" 2>&1 ||
-    { tail -n 20 "$CACHE/apache-kafka.log" >&2; fail "Maven could not fetch Apache Kafka $KAFKA_VERSION"; }
-  rm -rf "$build"
-  touch "$LIBS/.installed"
+  fetch_jars "$LIBS" "Apache Kafka $KAFKA_VERSION" "org.apache.kafka:kafka_$SCALA_VERSION:$KAFKA_VERSION" \
+    "org.apache.logging.log4j:log4j-slf4j-impl:$LOG4J_VERSION"
 }
 
 java_with_kafka() { java -cp "$LIBS/*" "$@"; }

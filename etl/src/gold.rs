@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context, Result};
 use deltalake::{
     arrow::{
-        array::{ArrayRef, AsArray, Date32Array, RecordBatch},
+        array::{ArrayRef, AsArray, Date32Array, RecordBatch, TimestampMicrosecondArray},
         compute::cast,
         datatypes::{DataType, Date32Type, Int64Type, Schema, SchemaRef, TimestampMicrosecondType},
     },
@@ -42,6 +42,9 @@ use crate::{
 
 const POLL: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_secs(1);
+/// `gold.min_interval_ms` keeps commits from being many and small. A round that took so many rows was not small: what came
+/// meanwhile is taken at once.
+const MANY_ROWS: u64 = 100_000;
 
 /// How a Gold table comes from a Silver table.
 struct GoldSpec {
@@ -181,6 +184,7 @@ struct GoldTable {
 struct Taken {
     /// Rows by topic, where the table counts events.
     events_by_topic: Vec<(String, u64)>,
+    rows: u64,
     /// Of the rows taken, microseconds since 1970.
     oldest_kafka_time: Option<i64>,
     /// Whether the batch was full and left something.
@@ -218,7 +222,7 @@ impl Gold {
             let began = Instant::now();
             news.mark_unchanged();
             match caught(self.round()).await {
-                // A full batch: there is more, and nothing to wait for.
+                // There is more, or will be soon.
                 Ok(Round::Full) => continue,
                 Ok(Round::Some | Round::Nothing) => {}
                 Err(error) => self.failed(&error, &lease).await,
@@ -268,7 +272,7 @@ impl Gold {
             let began = Instant::now();
             let span = info_span!("gold", table = table.gold.spec.name);
             let Some(taken) = table.step(self.settings.gold.batch_rows).instrument(span).await? else { continue };
-            round = round.max(if taken.more { Round::Full } else { Round::Some });
+            round = round.max(if taken.more || taken.rows >= MANY_ROWS { Round::Full } else { Round::Some });
             oldest = oldest.into_iter().chain(taken.oldest_kafka_time).min();
             for (topic, events) in taken.events_by_topic {
                 let Some(topic) = Topic::from_name(&topic) else { continue };
@@ -290,7 +294,7 @@ impl Gold {
 enum Round {
     Nothing,
     Some,
-    /// At least one table left something for the next round.
+    /// At least one table left something for the next round, or took so much that the next round is due.
     Full,
 }
 
@@ -309,7 +313,8 @@ impl GoldTable {
         }
         rows.retain(|batch| batch.num_rows() > 0);
         let more = last < self.source.version();
-        let mut taken = Taken { events_by_topic: Vec::new(), oldest_kafka_time: None, more };
+        let taken_rows = rows.iter().map(|batch| batch.num_rows() as u64).sum();
+        let mut taken = Taken { events_by_topic: Vec::new(), rows: taken_rows, oldest_kafka_time: None, more };
         if rows.is_empty() {
             let positions = ledger::gold(&mut self.table, position, &[]).await?;
             self.table.append(Vec::new(), &positions).await?;
@@ -353,10 +358,9 @@ impl GoldTable {
     /// Silver rows to hourly sums.
     async fn aggregate(&self, rows: Vec<RecordBatch>) -> Result<RecordBatch> {
         let (dimensions, measures) = (self.gold.dimension_columns(), self.gold.measure_columns());
-        let sql = format!(
-            "SELECT date_trunc('hour', occurred_at) AS hour, {dimensions}, {measures} FROM rows GROUP BY {}",
-            self.gold.groups()
-        );
+        let sql =
+            format!("SELECT occurred_at AS hour, {dimensions}, {measures} FROM rows GROUP BY {}", self.gold.groups());
+        let rows = rows.iter().map(by_hour).collect::<Result<_>>()?;
         let sums = self.run(rows, &sql).await?;
         conform(&sums, &self.file_schema())
     }
@@ -394,6 +398,18 @@ impl GoldTable {
         let schema = batches.first().map(RecordBatch::schema).context("no sums")?;
         Ok(deltalake::arrow::compute::concat_batches(&schema, &batches)?)
     }
+}
+
+/// The rows, as if all had occurred when the hour began. All times are UTC, so that an hour is a division; SQL's `date_trunc`
+/// looks up the time zone for each row, which took an eighth of the time of Silver and Gold together.
+fn by_hour(rows: &RecordBatch) -> Result<RecordBatch> {
+    const HOUR: i64 = 3_600_000_000;
+    let (place, _) = rows.schema_ref().column_with_name("occurred_at").context("rows of Silver have a time")?;
+    let times = rows.column(place).as_primitive::<TimestampMicrosecondType>();
+    let hours: TimestampMicrosecondArray = times.unary(|time| time.div_euclid(HOUR) * HOUR);
+    let mut columns = rows.columns().to_vec();
+    columns[place] = Arc::new(hours.with_timezone_opt(times.timezone()));
+    Ok(RecordBatch::try_new(rows.schema(), columns)?)
 }
 
 fn events_by_topic(sums: &RecordBatch) -> Vec<(String, u64)> {

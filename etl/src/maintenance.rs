@@ -132,7 +132,9 @@ pub async fn delete_old(lake: &Lake, table: &LakeTable, settings: &Settings) -> 
         }
     }
     chaos::point(format_args!("maintenance.log.before"))?;
-    let until = chaos::now() - hours(settings.maintenance.log_retention_hours)?;
+    // By the clock of the storage: whatever this machine takes for the time, entries that are new stay for those who are
+    // about to read them.
+    let until = table.stored_at().await? - hours(settings.maintenance.log_retention_hours)?;
     let keep = u64::try_from(consumed).unwrap_or(0);
     let log = table.delta().log_store();
     let deleted = checkpoints::cleanup_expired_logs_for(keep, log.as_ref(), until.timestamp_millis(), None)

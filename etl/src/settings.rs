@@ -316,6 +316,11 @@ impl Settings {
         if settings.quality.results_every_ms < 100 || settings.quality.retention_days == 0 {
             bail!("quality.results_every_ms must be at least 100, and quality.retention_days above 0");
         }
+        if settings.maintenance.retention_hours == 0 {
+            bail!(
+                "maintenance.retention_hours must be above 0: files younger than that may be those of a commit under way"
+            );
+        }
         if !(1..=15).contains(&settings.session.access_minutes) {
             bail!("session.access_minutes must be from 1 to 15, found {}", settings.session.access_minutes);
         }

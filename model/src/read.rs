@@ -1,21 +1,20 @@
-//! Reads an event in one pass over its text.
+//! Reads the envelope of an event in one pass over its text.
 //!
-//! What a message must be is said by `model::check`, by way of serde. That way reads the text twice, once for the envelope and
-//! once for the fields of the topic, and stops at every character to ask what it is. Nearly all events are written plainly:
-//! no escapes in names, times in UTC, each field once. [`plainly`] reads those, and says nothing of any other; whoever gets no
-//! answer asks `model::check`, which then accepts, or says why not. So only it ever refuses an event, and what is accepted here
-//! it would accept with the same values.
+//! What a message must be is said by `model::check`, by way of serde, which stops at every character to ask what it is. Nearly
+//! all events are written plainly: no escapes in names, times in UTC, each field once. [`plainly`] reads those, and says nothing
+//! of any other; whoever gets no answer asks `model::check`, which then accepts, or says why not. So only it ever refuses an
+//! event, and what is accepted here it would accept with the same values.
+//!
+//! Events of which fields of a topic are wanted too are read by serde alone: for a basket with its lines that is faster than the
+//! lazy reader, which looks at the text once more for each level.
 
 use std::borrow::Cow;
 
 use crate::{
-    check::{self, Fault, NoFields},
-    event::{Customer, Envelope, MAX_NAME_BYTES, Product, Transaction, TransactionLine, YEARS},
-    money,
+    check::Fault,
+    event::{Envelope, MAX_NAME_BYTES, Rejection, YEARS, parse},
 };
 use chrono::NaiveDate;
-use rust_decimal::Decimal;
-use serde::Deserialize;
 use uuid::Uuid;
 
 /// What every event has, as Silver keeps it.
@@ -46,32 +45,20 @@ impl<'a> From<Envelope<'a>> for Head<'a> {
     }
 }
 
-/// The fields of a topic.
-pub trait Fields<'a>: Deserialize<'a> {
-    /// Some of them.
-    type Known: Default;
-
-    /// Takes a field of the event; `None` where it is not written plainly, `Some(false)` where it is none of these.
-    fn take(known: &mut Self::Known, name: &str, value: &'a str) -> Option<bool>;
-
-    /// All of them, if they are there.
-    fn finish(known: Self::Known) -> Option<Self>;
-}
-
-/// Reads an event whole.
+/// Reads the envelope.
 ///
 /// # Errors
-/// Why it is no event of the topic.
-pub fn whole<'a, T: Fields<'a>>(text: &'a str) -> Result<(Head<'a>, T), Fault> {
+/// Why it is no event.
+pub fn head(text: &str) -> Result<Head<'_>, Fault> {
     match plainly(text) {
-        Some(event) => Ok(event),
-        None => check::whole(text).map(|(envelope, fields)| (envelope.into(), fields)),
+        Some(head) => Ok(head),
+        None => parse::<Envelope<'_>>(text, Rejection::Envelope).map(Head::from),
     }
 }
 
-/// Reads an event that is written plainly, and whose text is one object and nothing else.
+/// Reads the envelope of an event that is written plainly, and whose text is one object and nothing else.
 #[must_use]
-pub fn plainly<'a, T: Fields<'a>>(text: &'a str) -> Option<(Head<'a>, T)> {
+pub fn plainly(text: &str) -> Option<Head<'_>> {
     // What is behind the reader of JSON calls itself for each level: it never sees a text that could have many.
     // (Wrapping, or the compiler looks at one byte at a time.)
     let brackets = text.bytes().map(|byte| usize::from(matches!(byte, b'{' | b'['))).fold(0, usize::wrapping_add);
@@ -81,27 +68,17 @@ pub fn plainly<'a, T: Fields<'a>>(text: &'a str) -> Option<(Head<'a>, T)> {
     let (mut event_id, mut event_type, mut occurred_at) = (None, None, None);
     let (mut customer_id, mut session_id, mut device, mut properties) =
         (Once::new(), Once::new(), Once::new(), Once::new());
-    let mut known = T::Known::default();
-    each_field(text, |field, value| {
-        match field {
-            "event_id" => once(&mut event_id, Uuid::try_parse(string(value)?).ok()?),
-            "event_type" => once(&mut event_type, name(value)?),
-            "occurred_at" => once(&mut occurred_at, instant(string(value)?)?),
-            "customer_id" => {
-                // The customer topic has a field of this name too.
-                T::take(&mut known, field, value)?;
-                customer_id.set(optional(value, name)?)
-            }
-            "session_id" => session_id.set(optional(value, name)?),
-            "device" => device.set(optional(value, name)?),
-            "properties" => {
-                T::take(&mut known, field, value)?;
-                properties.set(optional(value, Some)?)
-            }
-            _ => T::take(&mut known, field, value).map(drop),
-        }
+    each_field(text, |field, value| match field {
+        "event_id" => once(&mut event_id, Uuid::try_parse(string(value)?).ok()?),
+        "event_type" => once(&mut event_type, name(value)?),
+        "occurred_at" => once(&mut occurred_at, instant(string(value)?)?),
+        "customer_id" => customer_id.set(optional(value, name)?),
+        "session_id" => session_id.set(optional(value, name)?),
+        "device" => device.set(optional(value, name)?),
+        "properties" => properties.set(optional(value, Some)?),
+        _ => Some(()),
     })?;
-    let head = Head {
+    Some(Head {
         event_id: event_id?,
         event_type: Cow::Borrowed(event_type?),
         occurred_at: occurred_at?,
@@ -109,8 +86,7 @@ pub fn plainly<'a, T: Fields<'a>>(text: &'a str) -> Option<(Head<'a>, T)> {
         session_id: session_id.value.map(Cow::Borrowed),
         device: device.value.map(Cow::Borrowed),
         properties: properties.value,
-    };
-    Some((head, T::finish(known)?))
+    })
 }
 
 /// Opening brackets in a text; serde allows as many levels.
@@ -209,126 +185,6 @@ fn instant(text: &str) -> Option<i64> {
     YEARS.contains(&year).then(|| time.and_utc().timestamp_micros() + i64::from(micros))
 }
 
-fn amount(value: &str) -> Option<Decimal> {
-    match value.as_bytes().first()? {
-        b'-' | b'0'..=b'9' => money::parse(value).ok(),
-        b'"' => money::parse(string(value)?).ok(),
-        _ => None,
-    }
-}
-
-fn currency(value: &str) -> Option<&str> {
-    let currency = string(value)?;
-    (currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_uppercase())).then_some(currency)
-}
-
-impl<'a> Fields<'a> for NoFields {
-    type Known = ();
-
-    fn take((): &mut (), _: &str, _: &'a str) -> Option<bool> {
-        Some(false)
-    }
-
-    fn finish((): ()) -> Option<NoFields> {
-        Some(NoFields {})
-    }
-}
-
-#[derive(Default)]
-pub struct KnownOfTransaction<'a> {
-    transaction_id: Option<&'a str>,
-    store_id: Once<&'a str>,
-    amount: Option<Decimal>,
-    discount: Once<Decimal>,
-    currency: Option<&'a str>,
-    payment_method: Once<&'a str>,
-    coupon_codes: Once<Vec<Cow<'a, str>>>,
-    lines: Option<Vec<TransactionLine<'a>>>,
-}
-
-impl<'a> Fields<'a> for Transaction<'a> {
-    type Known = KnownOfTransaction<'a>;
-
-    fn take(known: &mut KnownOfTransaction<'a>, field: &str, value: &'a str) -> Option<bool> {
-        match field {
-            "transaction_id" => once(&mut known.transaction_id, name(value)?),
-            "store_id" => known.store_id.set(optional(value, name)?),
-            "amount" => once(&mut known.amount, amount(value)?),
-            "discount" => known.discount.set(optional(value, amount)?),
-            "currency" => once(&mut known.currency, currency(value)?),
-            "payment_method" => known.payment_method.set(optional(value, name)?),
-            "coupon_codes" => known.coupon_codes.set(Some(elements(value, |code| string(code).map(Cow::Borrowed))?)),
-            "lines" => once(&mut known.lines, elements(value, line)?),
-            _ => return Some(false),
-        }?;
-        Some(true)
-    }
-
-    fn finish(known: KnownOfTransaction<'a>) -> Option<Transaction<'a>> {
-        Some(Transaction {
-            transaction_id: Cow::Borrowed(known.transaction_id?),
-            store_id: known.store_id.value.map(Cow::Borrowed),
-            amount: known.amount?,
-            discount: known.discount.value.unwrap_or_default(),
-            currency: Cow::Borrowed(known.currency?),
-            payment_method: known.payment_method.value.map(Cow::Borrowed),
-            coupon_codes: known.coupon_codes.value.unwrap_or_default(),
-            lines: known.lines?,
-        })
-    }
-}
-
-/// The elements of an array, which is JSON: it was looked at with the whole.
-fn elements<'a, T>(value: &'a str, read: impl Fn(&'a str) -> Option<T>) -> Option<Vec<T>> {
-    let mut read_elements = Vec::new();
-    for element in sonic_rs::to_array_iter(value) {
-        read_elements.push(read(part_of(value, element.ok()?.as_raw_str())?.0)?);
-    }
-    Some(read_elements)
-}
-
-fn line(value: &str) -> Option<TransactionLine<'_>> {
-    let (mut product_id, mut quantity, mut paid) = (None, None, None);
-    let (mut unit_price, mut discount, mut coupon_discount) = (Once::new(), Once::new(), Once::new());
-    each_field(value, |field, value| match field {
-        "product_id" => once(&mut product_id, name(value)?),
-        "quantity" => once(&mut quantity, amount(value)?),
-        "unit_price" => unit_price.set(optional(value, amount)?),
-        "amount" => once(&mut paid, amount(value)?),
-        "discount" => discount.set(optional(value, amount)?),
-        "coupon_discount" => coupon_discount.set(optional(value, amount)?),
-        _ => Some(()),
-    })?;
-    Some(TransactionLine {
-        product_id: Cow::Borrowed(product_id?),
-        quantity: quantity?,
-        unit_price: unit_price.value,
-        amount: paid?,
-        discount: discount.value.unwrap_or_default(),
-        coupon_discount: coupon_discount.value.unwrap_or_default(),
-    })
-}
-
-/// Topics whose events are few are not worth a second way of reading them.
-macro_rules! only_by_serde {
-    ($fields:ident) => {
-        impl<'a> Fields<'a> for $fields<'a> {
-            type Known = ();
-
-            fn take((): &mut (), _: &str, _: &'a str) -> Option<bool> {
-                None
-            }
-
-            fn finish((): ()) -> Option<$fields<'a>> {
-                None
-            }
-        }
-    };
-}
-
-only_by_serde!(Customer);
-only_by_serde!(Product);
-
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
@@ -341,20 +197,14 @@ mod tests {
         "lines":[{"product_id":"p-1","quantity":2,"unit_price":"6.40","amount":12.3,"discount":0.5},
                  {"product_id":"p-2","quantity":1,"amount":0,"unit_price":null,"more":{"x":1}}]}"#;
 
-    /// What serde makes of it, as text that can be compared.
-    fn by_serde<'a, T: Deserialize<'a> + std::fmt::Debug>(text: &'a str) -> Result<String, Fault> {
-        check::whole::<T>(text).map(|(envelope, fields)| format!("{:?} {fields:?}", Head::from(envelope)))
-    }
-
-    fn by_us<'a, T: Fields<'a> + std::fmt::Debug>(text: &'a str) -> Option<String> {
-        plainly::<T>(text).map(|(head, fields)| format!("{head:?} {fields:?}"))
+    fn by_serde(text: &str) -> Result<Head<'_>, Fault> {
+        parse::<Envelope<'_>>(text, Rejection::Envelope).map(Head::from)
     }
 
     #[test]
     fn what_is_read_plainly_is_what_serde_reads() {
-        assert_eq!(by_us::<Transaction<'_>>(SALE), by_serde::<Transaction<'_>>(SALE).ok());
-        assert_eq!(by_us::<NoFields>(SALE), by_serde::<NoFields>(SALE).ok());
-        assert!(by_us::<Transaction<'_>>(SALE).is_some() && by_us::<NoFields>(SALE).is_some());
+        assert!(plainly(SALE).is_some());
+        assert_eq!(plainly(SALE), by_serde(SALE).ok());
     }
 
     #[test]
@@ -362,9 +212,9 @@ mod tests {
         for levels in [100, 126, 127, 128, 1000, 1_000_000] {
             let nested = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
             let text = SALE.replace("\"a\":[1", &format!("\"a\":[{nested}"));
-            let by_us = by_us::<NoFields>(&text);
+            let by_us = plainly(&text);
             assert_eq!(by_us.is_some(), levels < 120, "{levels}");
-            assert!(by_us.is_none() || by_us == by_serde::<NoFields>(&text).ok());
+            assert!(by_us.is_none() || by_us == by_serde(&text).ok());
         }
     }
 
@@ -387,9 +237,9 @@ mod tests {
                     }
                 }
                 let Ok(text) = std::str::from_utf8(&damaged) else { continue };
-                match by_us::<Transaction<'_>>(text) {
+                match plainly(text) {
                     Some(read) => {
-                        assert_eq!(Ok(read), by_serde::<Transaction<'_>>(text), "{text}");
+                        assert_eq!(Ok(read), by_serde(text), "{text}");
                         accepted += 1;
                     }
                     None => refused += 1,
@@ -402,10 +252,10 @@ mod tests {
     #[test]
     fn a_field_that_is_there_twice_is_left_to_serde() {
         let text = r#"{"event_id":"6a2f41a3-c54c-4c4a-9c3e-0d6c6d3c2b11","event_type":"a.b","occurred_at":"2025-11-16T10:00:00Z","#;
-        assert!(by_us::<NoFields>(&format!(r#"{text}"x":1,"x":2}}"#)).is_some(), "nobody's field may be");
-        assert!(by_us::<NoFields>(&format!(r#"{text}"device":null,"device":null}}"#)).is_none());
-        assert!(by_us::<NoFields>(&format!(r#"{text}"event_type":"a.b"}}"#)).is_none());
-        assert!(by_us::<NoFields>(&format!(r#"{text}"x":1}} {{}}"#)).is_none(), "more than an object");
+        assert!(plainly(&format!(r#"{text}"x":1,"x":2}}"#)).is_some(), "nobody's field may be");
+        assert!(plainly(&format!(r#"{text}"device":null,"device":null}}"#)).is_none());
+        assert!(plainly(&format!(r#"{text}"event_type":"a.b"}}"#)).is_none());
+        assert!(plainly(&format!(r#"{text}"x":1}} {{}}"#)).is_none(), "more than an object");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use deltalake::arrow::{
     ipc::{reader::StreamDecoder, writer::StreamWriter},
 };
 use model::{
-    check::{self, Fault, NoFields},
+    check::{self, Fault},
     read,
 };
 use rdkafka::{
@@ -182,8 +182,8 @@ impl ChunkBuilder {
 /// Looks at the envelope and nothing else.
 fn event_type(payload: &[u8], max_event_bytes: usize) -> Result<Cow<'_, str>, Fault> {
     let plain = (payload.len() <= max_event_bytes).then(|| std::str::from_utf8(payload).ok()).flatten();
-    match plain.and_then(read::plainly::<NoFields>) {
-        Some((head, _)) => Ok(head.event_type),
+    match plain.and_then(read::plainly) {
+        Some(head) => Ok(head.event_type),
         None => Ok(check::envelope(payload, max_event_bytes)?.event_type),
     }
 }

@@ -6,19 +6,20 @@ mod complaints;
 mod security;
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap},
     path::Path,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use model::topic::Topic;
 use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     consumer::{BaseConsumer, Consumer},
     error::RDKafkaErrorCode,
+    metadata::MetadataTopic,
 };
 
 use complaints::Complaints;
@@ -111,7 +112,7 @@ impl Cluster {
         let existing = self.existing_topics(&admin, &complaints).await?;
         // How often events are kept is the cluster's affair; the embedded broker is alone.
         let replication = if self.embedded { 1 } else { -1 };
-        let missing = Topic::ALL.into_iter().filter(|topic| !existing.contains(topic.name()));
+        let missing = Topic::ALL.into_iter().filter(|topic| !existing.contains_key(topic.name()));
         let topic = |topic: Topic| {
             NewTopic::new(topic.name(), i32::from(partitions.max(1)), TopicReplication::Fixed(replication))
         };
@@ -127,19 +128,33 @@ impl Cluster {
                 Err((topic, error)) => bail!("the Kafka topic {topic} is missing and cannot be made: {error}"),
             }
         }
-        Ok(())
+        // What was made is known to every broker a moment later; until then an event for it is refused.
+        let began = Instant::now();
+        loop {
+            let existing = self.existing_topics(&admin, &complaints).await?;
+            if topics.iter().all(|topic| existing.get(topic.name) == Some(&true)) {
+                return Ok(());
+            }
+            ensure!(
+                began.elapsed() < TIMEOUT,
+                "the Kafka topics were made, but have no leader yet; is the cluster well?"
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
+    /// The topics that there are, and whether all of their partitions have a leader.
     async fn existing_topics(
         &self,
         admin: &Arc<AdminClient<Complaints>>,
         complaints: &Complaints,
-    ) -> Result<HashSet<String>> {
+    ) -> Result<HashMap<String, bool>> {
         let admin = admin.clone();
         let metadata = tokio::task::spawn_blocking(move || admin.inner().fetch_metadata(None, TIMEOUT)).await?;
         let metadata = metadata.with_context(|| self.silent(complaints))?;
         let known = metadata.topics().iter().filter(|topic| topic.error().is_none());
-        Ok(known.map(|topic| topic.name().to_owned()).collect())
+        let led = |topic: &MetadataTopic| topic.partitions().iter().all(|partition| partition.error().is_none());
+        Ok(known.map(|topic| (topic.name().to_owned(), led(topic))).collect())
     }
 
     /// Why nobody answers, as far as Kafka's client knows.

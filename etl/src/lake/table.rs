@@ -119,6 +119,21 @@ pub fn is_conflict(error: &anyhow::Error) -> bool {
     })
 }
 
+/// So often a table's log is read before it counts as unreadable.
+const LOADS: u32 = 5;
+
+/// Reads the log of a table. Where it was cut between the listing and the reading of an entry, by somebody's maintenance, the
+/// next listing begins at a later checkpoint.
+async fn load(table: &mut DeltaTable) -> Result<(), DeltaTableError> {
+    for load in 1..LOADS {
+        if table.load().await.is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50) * load).await;
+    }
+    table.load().await
+}
+
 /// The value of each partition column.
 type PartitionValues = IndexMap<String, Scalar>;
 
@@ -145,7 +160,7 @@ impl LakeTable {
         let context = || format!("the Delta table {shown}");
         let mut table = DeltaTableBuilder::from_url(url).and_then(DeltaTableBuilder::build).with_context(context)?;
         if table.verify_deltatable_existence().await.with_context(context)? {
-            table.load().await.with_context(context)?;
+            load(&mut table).await.with_context(context)?;
         } else {
             let schema: StructType = spec.schema.as_ref().try_into_kernel().with_context(context)?;
             let created = table
@@ -159,7 +174,7 @@ impl LakeTable {
                 Ok(table) => table,
                 // Another process was first.
                 Err(_) => {
-                    table.load().await.with_context(context)?;
+                    load(&mut table).await.with_context(context)?;
                     table
                 }
             };
@@ -444,6 +459,16 @@ impl LakeTable {
     pub fn rows(&self) -> Result<u64> {
         let state = self.table.snapshot()?;
         Ok(state.log_data().iter().map(|file| file.num_records().unwrap_or(0) as u64).sum())
+    }
+
+    /// When the version at hand was stored, by the clock of the storage.
+    ///
+    /// # Errors
+    /// When the storage does not answer.
+    pub async fn stored_at(&self) -> Result<DateTime<Utc>> {
+        let path = commit_uri_from_version(self.table.version());
+        let found = self.table.object_store().head(&path).await;
+        Ok(found.with_context(|| format!("looking for the last commit of {}", self.source_name()))?.last_modified)
     }
 
     /// When a version was committed, as its log entry says; `None` where the log does not reach back that far.

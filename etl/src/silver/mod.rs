@@ -14,7 +14,7 @@ mod seen;
 mod tables;
 mod target;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use deltalake::arrow::array::{
@@ -66,9 +66,12 @@ pub struct Silver {
     stats: Arc<TopicStats>,
     /// Told after each commit.
     committed: watch::Sender<u64>,
-    /// The batch after the last, under way.
-    next: Option<Next>,
+    /// The batches after the last, under way, in their order.
+    next: VecDeque<Next>,
 }
+
+/// So many batches are made while another is written: making and writing take about as long, each a core.
+const AHEAD: usize = 2;
 
 /// Rows of Silver, made and not yet written.
 struct Batch {
@@ -85,8 +88,9 @@ struct Batch {
 struct Next {
     /// The Bronze version before its first.
     after: Option<i64>,
-    /// `None` when there is nothing yet.
-    batch: AbortOnDropHandle<Result<Option<Batch>>>,
+    /// The last Bronze version in it.
+    last: i64,
+    batch: AbortOnDropHandle<Result<Batch>>,
 }
 
 impl Silver {
@@ -109,7 +113,18 @@ impl Silver {
             targets.push(target);
         }
         let stats = worker.topic(topic);
-        Ok(Silver { topic, settings, rules, bronze, dead_letters, targets, worker, stats, committed, next: None })
+        Ok(Silver {
+            topic,
+            settings,
+            rules,
+            bronze,
+            dead_letters,
+            targets,
+            worker,
+            stats,
+            committed,
+            next: VecDeque::new(),
+        })
     }
 
     /// Works while the lease is held, until it is told to stop. The last events are taken with [`Silver::drain`].
@@ -150,7 +165,7 @@ impl Silver {
             self.stats.silver.failed(&format!("{error:#}"));
             lease.pass_on();
         }
-        self.next = None;
+        self.next.clear();
         for target in &mut self.targets {
             target.forget();
             let _ = target.table.refresh().await;
@@ -174,8 +189,7 @@ impl Silver {
         let began = Instant::now();
         let Some(batch) = self.batch_after(behind, ahead).await? else { return Ok(false) };
         if ahead.is_none() {
-            // Its rows are made while those of this one are written.
-            self.next = Some(self.prepare(Some(batch.last), None));
+            self.prepare_more(batch.last).await?;
         }
         let span = info_span!("silver", topic = self.topic.name(), events = batch.events);
         let (events, position) = (batch.events, Position { source, at: batch.last });
@@ -188,26 +202,42 @@ impl Silver {
         Ok(true)
     }
 
-    /// The rows of the Bronze versions after the given one, up to `ahead`; perhaps they are made already.
+    /// The rows of the Bronze versions after the given one, up to `ahead`; perhaps they are made already. `None` when there
+    /// are none.
     async fn batch_after(&mut self, behind: Option<i64>, ahead: Option<i64>) -> Result<Option<Batch>> {
-        if let Some(next) = self.next.take()
-            && next.after == behind
-            && ahead.is_none()
-            && let Some(batch) = next.batch.await.context("preparing Silver rows")??
-        {
-            return Ok(Some(batch));
+        if ahead.is_some() || self.next.front().is_some_and(|next| next.after != behind) {
+            self.next.clear();
         }
-        self.prepare(behind, ahead).batch.await.context("preparing Silver rows")?
+        let next = match self.next.pop_front() {
+            Some(next) => Some(next),
+            None => self.prepare(behind, ahead).await?,
+        };
+        match next {
+            Some(next) => Ok(Some(next.batch.await.context("preparing Silver rows")??)),
+            None => Ok(None),
+        }
     }
 
-    /// Begins to read the Bronze versions after the given one, and to make rows of them.
-    fn prepare(&self, after: Option<i64>, ahead: Option<i64>) -> Next {
+    /// Has the batches after the Bronze version made, as far as there are any.
+    async fn prepare_more(&mut self, version: i64) -> Result<()> {
+        while self.next.len() < AHEAD {
+            let last = self.next.back().map_or(version, |next| next.last);
+            match self.prepare(Some(last), None).await? {
+                Some(next) => self.next.push_back(next),
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins to read the Bronze versions after the given one, up to `ahead`, and to make rows of them.
+    async fn prepare(&self, after: Option<i64>, ahead: Option<i64>) -> Result<Option<Next>> {
         let (topic, bronze, most) = (self.topic, self.bronze.reader(), self.settings.silver.batch_events);
+        let mut changes = bronze.changes_since(after, most).await?;
+        changes.retain(|change| ahead.is_none_or(|ahead| change.version <= ahead));
+        let Some(last) = changes.last().map(|change| change.version) else { return Ok(None) };
         let rules = Arc::clone(&self.rules);
         let batch = async move {
-            let mut changes = bronze.changes_since(after, most).await?;
-            changes.retain(|change| ahead.is_none_or(|ahead| change.version <= ahead));
-            let Some(last) = changes.last().map(|change| change.version) else { return Ok(None) };
             let events = changes.iter().map(Change::rows).sum();
             let (mut batches, mut tally) = (Vec::new(), Tally::default());
             for change in &changes {
@@ -220,9 +250,9 @@ impl Silver {
             }
             let judged = move || judged(&rules, topic, tables::make(topic, &batches)?, &batches);
             let judged = tokio::task::spawn_blocking(judged).await?;
-            Ok(Some(Batch { last, events, judged: judged?, tally }))
+            Ok(Batch { last, events, judged: judged?, tally })
         };
-        Next { after, batch: AbortOnDropHandle::new(tokio::spawn(batch)) }
+        Ok(Some(Next { after, last, batch: AbortOnDropHandle::new(tokio::spawn(batch)) }))
     }
 
     async fn take(

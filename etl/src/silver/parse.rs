@@ -4,10 +4,7 @@ use deltalake::arrow::{
     array::{Array, AsArray, RecordBatch},
     datatypes::{Int32Type, Int64Type, TimestampMicrosecondType},
 };
-use model::{
-    event::Rejection,
-    read::{self, Fields, Head},
-};
+use model::{check::Fault, event::Rejection, read::Head};
 
 /// Rows of one Bronze file.
 pub(super) struct SourceBatch {
@@ -44,8 +41,11 @@ pub(super) struct Rejected {
     pub(super) reason: String,
 }
 
-/// Reads every row as an event whose fields are a `T`.
-pub(super) fn events<'a, T: Fields<'a>>(batches: &'a [SourceBatch]) -> (Vec<Event<'a, T>>, Vec<Rejected>) {
+/// Reads every row as an event with the fields of its topic.
+pub(super) fn events<'a, T>(
+    batches: &'a [SourceBatch],
+    read: impl Fn(&'a str) -> Result<(Head<'a>, T), Fault>,
+) -> (Vec<Event<'a, T>>, Vec<Rejected>) {
     let mut events = Vec::with_capacity(batches.iter().map(|source| source.batch.num_rows()).sum());
     let mut rejected = Vec::new();
     for SourceBatch { version, batch } in batches {
@@ -62,7 +62,7 @@ pub(super) fn events<'a, T: Fields<'a>>(batches: &'a [SourceBatch]) -> (Vec<Even
                 ingested_at: ingested_at.value(row),
             };
             let text = payload.value(row);
-            match read::whole(text) {
+            match read(text) {
                 Ok((head, fields)) => events.push(Event { source, head, fields }),
                 Err((rejection, reason)) => {
                     let key = batch["key"].as_binary::<i32>();

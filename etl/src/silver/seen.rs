@@ -1,9 +1,10 @@
 //! The events that a table has of one date: the newest in memory, all others in sorted files on disk.
 //!
 //! A busy date has more events than memory has room for, and a duplicate may come at any time. So when there are many they are
-//! sorted into a file, a *run*; of a run stay in memory where each of its blocks begins, and a Bloom filter that spares nearly
-//! all looks into the file. Runs of about one size are merged into a larger one, so that there are only ever a few. Files have no
-//! name: whatever ends this process, the system removes them. Nothing here is the truth: that is the table.
+//! sorted into a file, a *run*; of a run stays in memory where each of its blocks begins. Runs of about one size are merged into
+//! a larger one, so that there are only ever a few. One Bloom filter over all events of the date answers nearly every question
+//! with a single look at memory: that an event is new. Files have no name: whatever ends this process, the system removes them.
+//! Nothing here is the truth: that is the table.
 
 use std::{
     collections::BinaryHeap,
@@ -17,27 +18,34 @@ use std::{
 use anyhow::{Context, Result};
 use hashbrown::{DefaultHashBuilder, HashSet};
 
-/// Events that are kept in memory before they become a run: 17 bytes each, and as much again while the set grows.
-const MAX_RECENT: usize = 1_000_000;
+/// Events that are kept in memory before they become a run: 17 bytes each, and as much again while the set grows. So few that
+/// they stay in the processor's cache.
+const MAX_RECENT: usize = 1 << 17;
 /// So many runs of one tier become one of the next.
 const FAN_IN: usize = 8;
 /// Events of a block: 4096 bytes, a page of the system's cache.
 const BLOCK: usize = 256;
 const ID: usize = size_of::<u128>();
-/// Runs that are larger do without a filter, of 1.25 bytes an event: memory stays bounded, and each look costs a read.
-const MAX_FILTERED: usize = 64_000_000;
+/// A filter has room for twice as many events when it is full, up to so many; each takes 10 bits. What comes beyond makes it
+/// say "perhaps" more often, and each such answer costs a read: memory stays bounded.
+const MAX_FILTERED: usize = 1 << 26;
 
 /// The events of one date.
 #[derive(Default)]
 pub(super) struct Seen {
     recent: HashSet<u128>,
     runs: Vec<Run>,
+    /// Of all events, recent ones and those in runs; as long as there are no runs, it is not needed.
+    filter: Option<Filter>,
 }
 
 impl Seen {
     /// # Errors
     /// When a run cannot be read.
     pub(super) fn contains(&self, id: u128) -> Result<bool> {
+        if self.filter.as_ref().is_some_and(|filter| !filter.may_contain(id)) {
+            return Ok(false);
+        }
         if self.recent.contains(&id) {
             return Ok(true);
         }
@@ -54,6 +62,9 @@ impl Seen {
     /// # Errors
     /// When a run cannot be written.
     pub(super) fn insert(&mut self, id: u128, folder: &Path) -> Result<()> {
+        if let Some(filter) = &mut self.filter {
+            filter.insert(id);
+        }
         self.recent.insert(id);
         if self.recent.len() >= MAX_RECENT { self.spill(folder) } else { Ok(()) }
     }
@@ -68,7 +79,7 @@ impl Seen {
     }
 
     fn spill(&mut self, folder: &Path) -> Result<()> {
-        let mut ids: Vec<u128> = std::mem::take(&mut self.recent).into_iter().collect();
+        let mut ids: Vec<u128> = self.recent.drain().collect();
         ids.sort_unstable();
         let mut writer = RunWriter::new(folder, ids.len(), 0)?;
         for id in ids {
@@ -79,7 +90,23 @@ impl Seen {
             let merged: Vec<Run> = self.runs.extract_if(.., |run| run.tier == tier).collect();
             self.runs.push(merge(&merged, folder, tier + 1)?);
         }
+        let count = self.runs.iter().map(|run| run.count).sum::<usize>() + MAX_RECENT;
+        if self.filter.as_ref().is_none_or(|filter| filter.room < count.min(MAX_FILTERED)) {
+            self.filter = Some(self.filter_for((2 * count).min(MAX_FILTERED))?);
+        }
         Ok(())
+    }
+
+    /// A filter with room for so many, of the events in the runs.
+    fn filter_for(&self, room: usize) -> Result<Filter> {
+        let mut filter = Filter::new(room);
+        for run in &self.runs {
+            let mut reader = run.reader()?;
+            while let Some(id) = read_id(&mut reader)? {
+                filter.insert(id);
+            }
+        }
+        Ok(filter)
     }
 
     fn full_tier(&self) -> Option<u32> {
@@ -94,16 +121,12 @@ struct Run {
     count: usize,
     /// The first event of each block.
     blocks: Vec<u128>,
-    filter: Option<Filter>,
     /// How often its events have been merged.
     tier: u32,
 }
 
 impl Run {
     fn contains(&self, id: u128) -> Result<bool> {
-        if self.filter.as_ref().is_some_and(|filter| !filter.may_contain(id)) {
-            return Ok(false);
-        }
         let Some(block) = self.blocks.partition_point(|&first| first <= id).checked_sub(1) else { return Ok(false) };
         let rows = BLOCK.min(self.count - block * BLOCK);
         let mut bytes = [0; BLOCK * ID];
@@ -112,15 +135,20 @@ impl Run {
         let (ids, _) = bytes.as_chunks::<ID>();
         Ok(ids.binary_search_by(|bytes| u128::from_be_bytes(*bytes).cmp(&id)).is_ok())
     }
+
+    /// Its events from the first on, and how many are left.
+    fn reader(&self) -> Result<(BufReader<File>, usize)> {
+        let mut ids = self.ids.try_clone()?;
+        std::io::Seek::rewind(&mut ids)?;
+        Ok((BufReader::with_capacity(1 << 18, ids), self.count))
+    }
 }
 
 fn merge(runs: &[Run], folder: &Path, tier: u32) -> Result<Run> {
     let mut readers = Vec::new();
     let mut next = BinaryHeap::new();
     for run in runs {
-        let mut ids = run.ids.try_clone()?;
-        std::io::Seek::rewind(&mut ids)?;
-        let mut reader = (BufReader::with_capacity(1 << 18, ids), run.count);
+        let mut reader = run.reader()?;
         if let Some(id) = read_id(&mut reader)? {
             next.push((std::cmp::Reverse(id), readers.len()));
         }
@@ -154,9 +182,7 @@ impl RunWriter {
         std::fs::create_dir_all(folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
         let ids = tempfile::tempfile_in(folder)
             .with_context(|| format!("no file for known events can be made in {}", folder.display()))?;
-        let filter = (count <= MAX_FILTERED).then(|| Filter::new(count));
-        let run =
-            Run { ids: ids.try_clone()?, count: 0, blocks: Vec::with_capacity(count.div_ceil(BLOCK)), filter, tier };
+        let run = Run { ids: ids.try_clone()?, count: 0, blocks: Vec::with_capacity(count.div_ceil(BLOCK)), tier };
         Ok(RunWriter { ids: BufWriter::with_capacity(1 << 18, ids), run })
     }
 
@@ -166,9 +192,6 @@ impl RunWriter {
             self.run.blocks.push(id);
         }
         self.run.count += 1;
-        if let Some(filter) = &mut self.run.filter {
-            filter.insert(id);
-        }
         self.ids.write_all(&id.to_be_bytes()).context("known events cannot be written to disk")
     }
 
@@ -179,15 +202,18 @@ impl RunWriter {
 }
 
 /// A Bloom filter whose bits for one event lie in one line of the processor's cache (Putze, Sanders, Singler: "Cache-, Hash- and
-/// Space-Efficient Bloom Filters", 2007): ten bits an event, about one in a hundred is taken for known.
+/// Space-Efficient Bloom Filters", 2007): ten bits an event; when it is full, about one in fifty is taken for known.
 struct Filter {
+    /// Events that it is made for.
+    room: usize,
     lines: Vec<[u64; 8]>,
     hasher: DefaultHashBuilder,
 }
 
 impl Filter {
-    fn new(count: usize) -> Filter {
-        Filter { lines: vec![[0; 8]; (count * 10).div_ceil(512).max(1)], hasher: DefaultHashBuilder::default() }
+    fn new(room: usize) -> Filter {
+        let lines = vec![[0; 8]; (room * 10).div_ceil(512).max(1)];
+        Filter { room, lines, hasher: DefaultHashBuilder::default() }
     }
 
     /// The line, and six of its 512 bits.
@@ -237,14 +263,13 @@ mod tests {
         assert!(ids.iter().all(|&id| seen.contains(id).expect("a disk")));
         let known = (0..100_000).filter(|_| seen.contains(random.random()).expect("a disk")).count();
         assert_eq!(known, 0, "others are not");
-        for filter in seen.runs.iter().filter_map(|run| run.filter.as_ref()) {
-            let taken = (0..100_000).filter(|_| filter.may_contain(random.random())).count();
-            assert!(taken < 3_000, "{taken} of 100000 would be looked up on disk");
-        }
-        // Without filters the blocks alone say it.
-        for run in &mut seen.runs {
-            run.filter = None;
-        }
+        // What came after the filter was made is in it as well; full, it still spares nearly all looks.
+        let mut filter = seen.filter_for(18_000).expect("a disk");
+        ids[18_000..].iter().for_each(|&id| filter.insert(id));
+        let taken = (0..100_000).filter(|_| filter.may_contain(random.random())).count();
+        assert!((1..3_000).contains(&taken), "{taken} of 100000 would be looked up on disk");
+        // Without a filter the blocks alone say it.
+        seen.filter = None;
         assert!(ids.iter().all(|&id| seen.contains(id).expect("a disk")));
         assert!(!seen.contains(0).expect("a disk") && !seen.contains(u128::MAX).expect("a disk"));
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "files have no names");

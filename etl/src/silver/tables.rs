@@ -8,12 +8,14 @@ use deltalake::arrow::array::{
     TimestampMicrosecondArray,
 };
 use model::{
-    check::NoFields,
+    check::{self, Fault},
     event::{Customer, Product, Transaction},
     money,
+    read::{self, Head},
     topic::Topic,
 };
 use rust_decimal::Decimal;
+use serde::Deserialize;
 
 use super::parse::{self, Event, Rejected, Source, SourceBatch};
 use crate::lake::schema::{self, TableSpec};
@@ -48,22 +50,27 @@ pub(super) struct Made {
 pub(super) fn make(topic: Topic, batches: &[SourceBatch]) -> Result<Made> {
     match topic {
         Topic::Transaction => {
-            let (events, rejected) = parse::events::<Transaction<'_>>(batches);
+            let (events, rejected) = parse::events(batches, whole::<Transaction<'_>>);
             Ok(Made { tables: vec![transactions(&events)?, lines(&events)?, all_events(topic, &events)?], rejected })
         }
         Topic::Customer => {
-            let (events, rejected) = parse::events::<Customer<'_>>(batches);
+            let (events, rejected) = parse::events(batches, whole::<Customer<'_>>);
             Ok(Made { tables: vec![customers(&events)?, all_events(topic, &events)?], rejected })
         }
         Topic::Product => {
-            let (events, rejected) = parse::events::<Product<'_>>(batches);
+            let (events, rejected) = parse::events(batches, whole::<Product<'_>>);
             Ok(Made { tables: vec![products(&events)?, all_events(topic, &events)?], rejected })
         }
         Topic::Analytics => {
-            let (events, rejected) = parse::events::<NoFields>(batches);
+            let (events, rejected) = parse::events(batches, |text| Ok((read::head(text)?, ())));
             Ok(Made { tables: vec![all_events(topic, &events)?], rejected })
         }
     }
+}
+
+/// An event with the fields of its topic.
+fn whole<'a, T: Deserialize<'a>>(text: &'a str) -> std::result::Result<(Head<'a>, T), Fault> {
+    check::whole(text).map(|(envelope, fields)| (envelope.into(), fields))
 }
 
 const DAY: i64 = 86_400_000_000;

@@ -57,6 +57,8 @@ struct SeenEvents {
     folder: PathBuf,
     dates: HashMap<i32, SeenDate>,
     clock: u64,
+    /// The events of the batch at hand, kept for its room.
+    in_batch: HashSet<(u128, i32)>,
 }
 
 #[derive(Default)]
@@ -74,7 +76,7 @@ impl Target {
         } else if std::ptr::eq(spec, &raw const *schema::PRODUCTS) {
             Memory::Things { key: "product_id", newest: None }
         } else {
-            Memory::Events(SeenEvents { folder, dates: HashMap::new(), clock: 0 })
+            Memory::Events(SeenEvents { folder, dates: HashMap::new(), clock: 0, in_batch: HashSet::new() })
         };
         let version = table.version();
         Ok(Target { table, memory, version })
@@ -145,14 +147,14 @@ impl SeenEvents {
         let dates: BTreeSet<i32> = rows.events.iter().map(|&(_, date)| date).collect();
         self.make_room(&dates);
         self.load(table, &dates).await?;
-        let mut in_batch = HashSet::with_capacity(rows.events.len());
+        self.in_batch.clear();
         let mut new = Vec::with_capacity(rows.events.len());
         for &(id, date) in &rows.events {
             let seen = match self.dates.get(&date) {
                 Some(seen) => seen.ids.contains(id)?,
                 None => false,
             };
-            new.push(in_batch.insert((id, date)) && !seen);
+            new.push(self.in_batch.insert((id, date)) && !seen);
         }
         let duplicates = new.iter().filter(|new| !**new).count() as u64;
         Ok((new, duplicates))

@@ -163,6 +163,7 @@ fn worker(random: &mut StdRng, number: usize) -> WorkerPlan {
         ("GOLD_BATCH_ROWS", any(random, 1..500)),
         ("MAINTENANCE_EVERY_COMMITS", any(random, 1..10)),
         ("MAINTENANCE_LOOK_EVERY_SECONDS", "1".to_owned()),
+        ("MAINTENANCE_LOG_RETENTION_HOURS", any(random, 0..2)),
     ];
     let lives = (0..random.random_range(0..=4)).map(|_| failpoints(random)).collect();
     WorkerPlan { joins, is_static: random.random_bool(0.5), settings, lives }
