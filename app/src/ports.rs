@@ -52,7 +52,7 @@ pub trait Dashboard: Send + Sync {
     /// The event from a place in Kafka, as it came.
     async fn event(&self, topic: Topic, partition: i32, offset: i64) -> Result<RawEvent, Unavailable>;
     /// What statements may name, whether it was made yet or not.
-    fn sql_tables(&self) -> Vec<SqlTable>;
+    async fn sql_tables(&self) -> Result<Vec<SqlTable>, Unavailable>;
     /// Runs a statement that reads; whoever stops waiting ends it.
     async fn run_sql(&self, sql: &str) -> Result<SqlOutcome, Unavailable>;
     /// What programs can ask.

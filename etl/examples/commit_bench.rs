@@ -38,7 +38,6 @@ struct Arguments {
 #[expect(clippy::print_stdout, reason = "the table is what the program is for")]
 async fn main() -> Result<()> {
     let Arguments { folder, commits, rows } = Arguments::parse();
-    etl::memory::limit_arenas();
     let lake = Lake::open(&folder)?;
     let spec = schema::bronze_of(Topic::Analytics);
     let mut table = lake.table(spec).await?;

@@ -78,7 +78,6 @@ enum Produce {
 }
 
 fn main() -> ExitCode {
-    etl::memory::limit_arenas();
     etl::chaos::arm();
     let arguments = Arguments::parse();
     match run(arguments.command) {

@@ -5,11 +5,14 @@
 //! retention are then deleted, but nothing that a table made from this one has still to read. A conflict with a writer costs
 //! maintenance its turn and the writer nothing.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, num::NonZeroU64, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use chrono::{DateTime, TimeDelta, Utc};
-use deltalake::protocol::checkpoints;
+use deltalake::{
+    datafusion::{execution::SessionStateBuilder, prelude::SessionConfig},
+    protocol::checkpoints,
+};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
@@ -22,6 +25,9 @@ use crate::{
     progress,
     settings::Settings,
 };
+
+/// The size of files that small ones are merged into, in bytes. Such a file is held in memory while it is written.
+const MERGED: NonZeroU64 = NonZeroU64::new(64 << 20).expect("more than nothing");
 
 /// Works while the lease is held, until it is told to stop.
 ///
@@ -87,11 +93,16 @@ async fn look_after(
 /// When a writer's commit comes between, or the lake cannot be read or written.
 pub async fn merge_small_files(table: &LakeTable, spec: &TableSpec) -> Result<()> {
     chaos::point(format_args!("maintenance.merge.before"))?;
+    // One file after the other: what is merged waits in memory.
+    let session =
+        SessionStateBuilder::new().with_config(SessionConfig::new().with_target_partitions(1)).with_default_features();
     let (_, metrics) = table
         .delta()
         .clone()
         .optimize()
         .with_max_concurrent_tasks(1)
+        .with_target_size(MERGED)
+        .with_session_state(Arc::new(session.build()))
         .with_commit_properties(LakeTable::commit_properties(&[]))
         .with_writer_properties(crate::lake::table::writer_properties(spec))
         .await

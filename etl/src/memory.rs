@@ -1,21 +1,9 @@
-//! How much memory this process uses, and how it is kept from holding on to more than it needs.
+//! The allocator of every program of ours, and how much memory a process uses.
 
-/// Keeps the system's allocator to two arenas, one for each of a small machine's cores. By default it makes eight per core
-/// and keeps what is freed in each of them: a stream of large Arrow batches then holds half as much memory again.
-///
-/// To be called before the first thread is started.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-#[expect(unsafe_code, reason = "mallopt has no safe binding")]
-pub fn limit_arenas() {
-    // SAFETY: mallopt takes two numbers and is called before there is a second thread.
-    unsafe {
-        nix::libc::mallopt(nix::libc::M_ARENA_MAX, 2);
-    }
-}
-
-/// Other allocators need no telling.
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-pub fn limit_arenas() {}
+/// Compared with that of the C library, the pipeline takes a seventh less CPU time with it, and what a burst needed goes back to
+/// the system. `.cargo/config.toml` says how it behaves; `MALLOC_CONF` in the environment says otherwise.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Resident memory of this process in bytes, where the system tells.
 #[must_use]

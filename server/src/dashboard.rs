@@ -31,7 +31,7 @@ use crate::{
     events::door::Door,
     explore,
     health::HealthMonitor,
-    lake::{self, Catalogue, Question, ShowError, SqlError, TableError, grid},
+    lake::{Catalogue, Question, ShowError, SqlError, TableError, grid},
     ledger::LedgerFeed,
     live::LiveFeed,
     numbers::Numbers,
@@ -168,8 +168,9 @@ impl Dashboard for Parts {
         })
     }
 
-    fn sql_tables(&self) -> Vec<SqlTable> {
-        lake::sql_tables()
+    async fn sql_tables(&self) -> Result<Vec<SqlTable>, Unavailable> {
+        let tables = self.catalogue()?.sql_tables().await;
+        tables.map_err(|error| internal("the lake's tables cannot be listed", &error))
     }
 
     async fn run_sql(&self, sql: &str) -> Result<SqlOutcome, Unavailable> {

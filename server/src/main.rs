@@ -36,7 +36,6 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    etl::memory::limit_arenas();
     let arguments = Arguments::parse();
     match start(arguments) {
         Ok(()) => ExitCode::SUCCESS,

@@ -40,7 +40,7 @@ pub async fn get_event(topic: Topic, partition: i32, offset: i64) -> Result<RawE
 /// What statements may name.
 #[server(prefix = "/api/ui", endpoint = "sql-tables", input = GetUrl)]
 pub async fn get_sql_tables() -> Result<Vec<SqlTable>, Problem> {
-    Ok(dashboard(Permission::SqlRun)?.sql_tables())
+    Ok(dashboard(Permission::SqlRun)?.sql_tables().await?)
 }
 
 /// The newest statements of the person who asks.

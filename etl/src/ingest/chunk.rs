@@ -174,6 +174,9 @@ impl ChunkBuilder {
         let bytes = writer.into_inner()?;
         let chunk =
             Chunk { partition: self.partition, epoch: self.epoch, rows: self.rows, rejected: self.rejected, bytes };
+        // The next is about as large, and its columns then need not grow step by step.
+        self.payload = BinaryBuilder::with_capacity(self.rows, self.bytes);
+        self.offset = Int64Builder::with_capacity(self.rows);
         (self.rows, self.rejected, self.bytes, self.skipped) = (0, 0, 0, 0);
         Ok(chunk)
     }

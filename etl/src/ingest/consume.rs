@@ -5,12 +5,12 @@
 //! serve lag monitoring only.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, PoisonError, mpsc as std_mpsc},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
+use hashbrown::HashMap;
 use rdkafka::{
     ClientContext, Message, Offset, Statistics, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},

@@ -594,6 +594,9 @@ fn decode(bytes: Bytes, columns: &[String], schema: &Schema) -> Result<Vec<Recor
     reader.map(|batch| typed(batch?)).collect()
 }
 
+/// Rows of a row group, which a writer holds in memory and a reader takes or leaves by its statistics.
+const ROW_GROUP: usize = 1 << 17;
+
 /// How the files of a table are written.
 #[must_use]
 pub fn writer_properties(spec: &TableSpec) -> WriterProperties {
@@ -601,6 +604,7 @@ pub fn writer_properties(spec: &TableSpec) -> WriterProperties {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         .set_statistics_enabled(EnabledStatistics::None)
+        .set_max_row_group_row_count(Some(ROW_GROUP))
         .set_created_by(format!("StreamlineHub {}", env!("CARGO_PKG_VERSION")));
     for &column in spec.statistics {
         properties = properties.set_column_statistics_enabled(column.into(), EnabledStatistics::Chunk);

@@ -69,7 +69,7 @@ async fn workers_that_come_and_go_share_the_work_without_an_error() -> Result<()
         return Ok(());
     }
     let report = round(Plan::of_healthy_workers()).await?;
-    ensure!(report.errors == 0, "workers that disturb nobody logged {} errors", report.errors);
+    ensure!(report.errors.0.is_empty(), "workers that disturb nobody logged:\n{}", report.errors.0.join("\n"));
     Ok(())
 }
 
@@ -82,8 +82,17 @@ struct Report {
     faults: usize,
     /// Places in the workers at which something failed.
     injected: usize,
-    /// What the workers logged as errors.
-    errors: usize,
+    errors: Errors,
+}
+
+/// What the workers logged as errors; shown as how many.
+#[derive(Default)]
+struct Errors(Vec<String>);
+
+impl std::fmt::Debug for Errors {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.len().fmt(formatter)
+    }
 }
 
 impl Report {
@@ -93,7 +102,7 @@ impl Report {
         self.starts += other.starts;
         self.faults += other.faults;
         self.injected += other.injected;
-        self.errors += other.errors;
+        self.errors.0.extend_from_slice(&other.errors.0);
     }
 }
 
@@ -130,7 +139,7 @@ async fn run(plan: &Plan, world: &mut World) -> Result<Report> {
         if path.extension().is_some_and(|extension| extension == "log") {
             let log = std::fs::read_to_string(path)?;
             report.injected += log.matches("injected point=").count();
-            report.errors += log.matches(" ERROR ").count();
+            report.errors.0.extend(log.lines().filter(|line| line.contains(" ERROR ")).map(ToOwned::to_owned));
         }
     }
     Ok(report)

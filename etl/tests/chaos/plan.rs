@@ -119,6 +119,8 @@ impl Plan {
         for worker in &mut workers {
             worker.lives.clear();
             worker.is_static = false;
+            // Cutting the log at once disturbs whoever reads it.
+            worker.settings.retain(|(name, _)| *name != "MAINTENANCE_LOG_RETENTION_HOURS");
         }
         let sixths = |count: u32| ACTION * count / 6;
         Plan {

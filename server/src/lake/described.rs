@@ -47,8 +47,9 @@ pub(super) fn sources(spec: &TableSpec) -> Vec<String> {
 }
 
 /// Empty where the name says it all.
-pub(super) fn column(name: &str) -> &'static str {
+pub(super) fn column(spec: &TableSpec, name: &str) -> &'static str {
     match name {
+        _ if spec.schema.field_with_name(name).is_err() => "Declared in the settings, taken out of the event.",
         "partition" | "source_partition" => "The partition of its topic in Kafka.",
         "offset" | "source_offset" => "Its place in that partition.",
         "kafka_time" => "When Kafka got it, in UTC.",

@@ -18,8 +18,12 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Context, Result};
 use chrono::DateTime;
-use deltalake::{DeltaTable, arrow::datatypes::FieldRef};
-use etl::lake::{TableSpec, schema};
+use deltalake::{
+    DeltaTable,
+    arrow::datatypes::{FieldRef, Schema},
+    kernel::engine::arrow_conversion::TryIntoArrow,
+};
+use etl::lake::TableSpec;
 use model::{
     lake::{ColumnInfo, GridColumn, SqlTable, TableDetail, TableSummary},
     topic::Layer,
@@ -92,11 +96,12 @@ impl Catalogue {
             error => ShowError::Preview(error),
         })?;
         let preview = grid::grid(&rows, PREVIEW_ROWS).map_err(|error| TableError::Internal(error.into()))?;
-        let columns = spec.schema.fields().iter().map(|field| ColumnInfo {
+        let columns = columns(&table).map_err(TableError::Internal)?;
+        let columns = columns.fields().iter().map(|field| ColumnInfo {
             name: field.name().clone(),
             data_type: grid::type_name(field.data_type()),
             nullable: field.is_nullable(),
-            description: described::column(field.name()).to_owned(),
+            description: described::column(spec, field.name()).to_owned(),
         });
         Ok(TableDetail {
             summary,
@@ -105,6 +110,25 @@ impl Catalogue {
             history,
             preview,
         })
+    }
+
+    /// What statements may name, whether it was made yet or not.
+    ///
+    /// # Errors
+    /// A table cannot be read.
+    pub async fn sql_tables(&self) -> Result<Vec<SqlTable>> {
+        let column =
+            |field: &FieldRef| GridColumn { name: field.name().clone(), data_type: grid::type_name(field.data_type()) };
+        let mut sql_tables = Vec::new();
+        for spec in self.tables.specs() {
+            let columns = match self.tables.at(spec.layer, spec.name, None).await {
+                Ok(table) => columns(&table)?.fields().iter().map(column).collect(),
+                Err(TableError::NotMade(_)) => spec.schema.fields().iter().map(column).collect(),
+                Err(error) => return Err(error.into()),
+            };
+            sql_tables.push(SqlTable { name: full_name(spec), columns });
+        }
+        Ok(sql_tables)
     }
 
     /// Runs no more statements and ends the processes that did.
@@ -133,15 +157,10 @@ impl Catalogue {
     }
 }
 
-/// What statements may name, whether it was made yet or not.
-pub fn sql_tables() -> Vec<SqlTable> {
-    let column =
-        |field: &FieldRef| GridColumn { name: field.name().clone(), data_type: grid::type_name(field.data_type()) };
-    let table = |spec: &TableSpec| SqlTable {
-        name: full_name(spec),
-        columns: spec.schema.fields().iter().map(column).collect(),
-    };
-    schema::all().into_iter().map(table).collect()
+/// The columns of a table, which may be more than every lake has: the settings declare some.
+fn columns(table: &DeltaTable) -> Result<Schema> {
+    let schema = table.snapshot()?.schema();
+    Ok(schema.as_ref().try_into_arrow()?)
 }
 
 async fn summary(spec: &TableSpec, table: &DeltaTable) -> Result<TableSummary> {
