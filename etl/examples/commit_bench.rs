@@ -43,7 +43,6 @@ async fn main() -> Result<()> {
     let mut table = lake.table(spec).await?;
     let mut settings = Settings::defaults();
     settings.maintenance.log_retention_hours = 0;
-    settings.maintenance.retention_hours = 0;
     let stop = CancellationToken::new();
     let maintained = tokio::spawn(maintenance::run(lake.clone(), Arc::new(settings), Lease::always(), stop.clone()));
 
