@@ -171,9 +171,14 @@ impl Pipeline {
         if does(Stage::Gold) {
             let mut results = Collector::open(&settings, &lake).await?;
             let stop = gold.stop.clone();
+            let lease = leased("quality".to_owned());
             gold.tasks.spawn(async move {
-                results.run(&stop).await;
-                results.drain().await.context("draining what the quality rules found")
+                results.run(&lease, &stop).await;
+                if lease.is_held() {
+                    results.drain().await.context("draining what the quality rules found")
+                } else {
+                    Ok(())
+                }
             });
         }
 

@@ -21,11 +21,15 @@ use model::{
 };
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{debug, error, info};
 
 use super::{NOTE, Note, TakenOut};
 use crate::{
-    lake::{Lake, LakeTable, schema, table::Position},
+    lake::{
+        Lake, LakeTable, schema,
+        table::{Position, is_conflict},
+    },
+    lease::Lease,
     pipeline::caught,
     settings::Settings,
 };
@@ -100,8 +104,8 @@ impl Collector {
         })
     }
 
-    /// Runs until it is told to stop. What is found last is taken with [`Collector::drain`].
-    pub async fn run(&mut self, stop: &CancellationToken) {
+    /// Works while the lease is held, until it is told to stop. What is found last is taken with [`Collector::drain`].
+    pub async fn run(&mut self, lease: &Lease, stop: &CancellationToken) {
         let mut tick = tokio::time::interval(self.every);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -109,8 +113,20 @@ impl Collector {
                 () = stop.cancelled() => return,
                 _ = tick.tick() => {}
             }
-            if let Err(error) = caught(self.look()).await {
-                error!(error = format!("{error:#}"), "what the quality rules found was not copied; it is tried again");
+            if !lease.is_held() {
+                continue;
+            }
+            match caught(self.look()).await {
+                Ok(()) => {}
+                Err(error) if is_conflict(&error) => {
+                    debug!(error = format!("{error:#}"), "another worker committed first");
+                }
+                Err(error) => {
+                    error!(
+                        error = format!("{error:#}"),
+                        "what the quality rules found was not copied; it is tried again"
+                    );
+                }
             }
         }
     }
