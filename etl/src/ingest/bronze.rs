@@ -34,6 +34,8 @@ pub(super) struct Waiting {
     /// The first so many chunks of the partition's list.
     pub(super) chunks: usize,
     pub(super) rows: usize,
+    /// The offset of the last event in them.
+    pub(super) last: i64,
 }
 
 /// Why a batch was not written.
@@ -93,6 +95,10 @@ impl BronzeWriter {
             let source = Position::kafka(self.topic.name(), part.partition, 0).source;
             let in_events = self.events.position(&source).await?;
             let Some(last) = chunks.iter().filter_map(max_offset).max() else { continue };
+            // As many chunks as there should be, and others: Redis was not trimmed, or went back to an earlier state.
+            if last != part.last {
+                return Err(Fault::Lost(part.partition));
+            }
             let (partition, mut stretch) = (part.partition, Stretch::default());
             letters.add(Count::BronzeLetters, partition, 0);
             for chunk in &chunks {

@@ -66,6 +66,8 @@ pub(super) struct Chunk {
     /// Counts how often the partition was assigned or sought anew; a chunk of an earlier epoch is stale.
     pub(super) epoch: u64,
     pub(super) rows: usize,
+    /// The offset of its last event.
+    pub(super) last: i64,
     pub(super) rejected: usize,
     /// Arrow IPC stream.
     pub(super) bytes: Vec<u8>,
@@ -172,8 +174,14 @@ impl ChunkBuilder {
         let mut writer = StreamWriter::try_new(Vec::with_capacity(self.bytes + self.rows * 64 + 1024), schema)?;
         writer.write(&batch)?;
         let bytes = writer.into_inner()?;
-        let chunk =
-            Chunk { partition: self.partition, epoch: self.epoch, rows: self.rows, rejected: self.rejected, bytes };
+        let chunk = Chunk {
+            partition: self.partition,
+            epoch: self.epoch,
+            rows: self.rows,
+            last: self.next.map_or(-1, |next| next - 1),
+            rejected: self.rejected,
+            bytes,
+        };
         // The next is about as large, and its columns then need not grow step by step.
         self.payload = BinaryBuilder::with_capacity(self.rows, self.bytes);
         self.offset = Int64Builder::with_capacity(self.rows);

@@ -55,8 +55,8 @@ const DRAIN: Duration = Duration::from_secs(20);
 /// A partition that Kafka assigned to this worker.
 struct Partition {
     epoch: u64,
-    /// The chunks in Redis, oldest first: rows and bytes of each.
-    chunks: Vec<(usize, usize)>,
+    /// The chunks in Redis, oldest first: rows and bytes of each, and the offset of its last event.
+    chunks: Vec<(usize, usize, i64)>,
     /// The last offset in Bronze.
     last_in_bronze: Option<i64>,
 }
@@ -238,7 +238,8 @@ impl Task {
                 partition,
                 epoch: state.epoch,
                 chunks: state.chunks.len(),
-                rows: state.chunks.iter().map(|(rows, _)| rows).sum(),
+                rows: state.chunks.iter().map(|(rows, ..)| rows).sum(),
+                last: state.chunks.last().map_or(-1, |&(.., last)| last),
             })
             .collect();
         self.oldest = None;
@@ -324,7 +325,7 @@ impl Task {
     /// Takes the chunks of a batch out of the books.
     fn forget(&mut self, part: &Waiting) {
         let Some(state) = self.partitions.get_mut(&part.partition) else { return };
-        for (rows, bytes) in state.chunks.drain(..part.chunks.min(state.chunks.len())) {
+        for (rows, bytes, _) in state.chunks.drain(..part.chunks.min(state.chunks.len())) {
             self.waiting.events -= rows;
             self.waiting.bytes -= bytes;
         }
@@ -335,7 +336,7 @@ impl Task {
         self.epoch += 1;
         let epoch = self.epoch;
         let Some(state) = self.partitions.get_mut(&partition) else { return };
-        for (rows, bytes) in state.chunks.drain(..) {
+        for (rows, bytes, _) in state.chunks.drain(..) {
             self.waiting.events -= rows;
             self.waiting.bytes -= bytes;
         }
@@ -363,7 +364,7 @@ impl Task {
                 info!(topic = self.topic.name(), ?partitions, "partitions revoked");
                 for partition in partitions {
                     if let Some(state) = self.partitions.remove(&partition) {
-                        for (rows, bytes) in state.chunks {
+                        for (rows, bytes, _) in state.chunks {
                             self.waiting.events -= rows;
                             self.waiting.bytes -= bytes;
                         }
@@ -476,7 +477,7 @@ impl Task {
             }
         }
         if let Some(state) = self.partitions.get_mut(&chunk.partition) {
-            state.chunks.push((chunk.rows, chunk.bytes.len()));
+            state.chunks.push((chunk.rows, chunk.bytes.len(), chunk.last));
         }
         self.waiting.events += chunk.rows;
         self.waiting.bytes += chunk.bytes.len();
