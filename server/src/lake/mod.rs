@@ -115,7 +115,7 @@ impl Catalogue {
     /// What statements may name, whether it was made yet or not.
     ///
     /// # Errors
-    /// A table cannot be read.
+    /// The columns of a table are none that we know.
     pub async fn sql_tables(&self) -> Result<Vec<SqlTable>> {
         let column =
             |field: &FieldRef| GridColumn { name: field.name().clone(), data_type: grid::type_name(field.data_type()) };
@@ -123,8 +123,8 @@ impl Catalogue {
         for spec in self.tables.specs() {
             let columns = match self.tables.at(spec.layer, spec.name, None).await {
                 Ok(table) => columns(&table)?.fields().iter().map(column).collect(),
-                Err(TableError::NotMade(_)) => spec.schema.fields().iter().map(column).collect(),
-                Err(error) => return Err(error.into()),
+                // Not made yet; or it cannot be read, which whoever asks it is told.
+                Err(_) => spec.schema.fields().iter().map(column).collect(),
             };
             sql_tables.push(SqlTable { name: full_name(spec), columns });
         }
