@@ -102,12 +102,6 @@ struct Once<T> {
     value: Option<T>,
 }
 
-impl<T> Default for Once<T> {
-    fn default() -> Once<T> {
-        Once::new()
-    }
-}
-
 impl<T> Once<T> {
     fn new() -> Once<T> {
         Once { seen: false, value: None }
