@@ -36,6 +36,8 @@ test("what is not there is explained", async ({ page, watched }) => {
   await expect(page.getByText("`weather` is not a metric")).toBeVisible();
   await open(page, "/events/transaction-events/0/999999999");
   await expect(page.getByText("the lake has no event from there")).toBeVisible();
+  const asked = ["/tables/gold/nothing", "/events/transaction-events/0/999999999", "/api/ui/event?topic=transaction&partition=0&offset=999999999"];
+  for (const path of asked) expect((await page.request.get(path)).status(), path).toBe(404);
 });
 
 test("a statement in the address is answered with the overview's numbers", async ({ page }) => {

@@ -29,6 +29,8 @@ pub enum Unavailable {
     Starting(String),
     /// It failed; the details are in the server's log.
     Failed(String),
+    /// There is no such thing.
+    Missing(String),
     /// Nobody is signed in, or no longer.
     SignedOut,
     /// The person who asks may not.
@@ -87,6 +89,8 @@ pub trait Watch: Send + Sync {
 pub trait People: Send + Sync {
     /// Refuses unless the person who asks may do this.
     fn require(&self, permission: Permission) -> Result<(), Unavailable>;
+    /// What was asked for does not exist: the answer says so with its status too.
+    fn missing(&self);
     async fn me(&self) -> Result<Me, Unavailable>;
     /// Renews the tokens of the browser's session; answers the seconds until the new access token ends.
     async fn renew(&self) -> Result<i64, Unavailable>;

@@ -16,6 +16,8 @@ pub enum Problem {
     Starting(String),
     /// It failed on the server.
     Failed(String),
+    /// There is no such thing.
+    Missing(String),
     /// Nobody is signed in, or no longer. The page is loaded again, which leads to the login.
     SignedOut,
     /// The person who asks may not.
@@ -29,6 +31,7 @@ impl Problem {
         match self {
             Problem::Starting(_) => "Still starting",
             Problem::Failed(_) => "This could not be loaded",
+            Problem::Missing(_) => "There is nothing here",
             Problem::SignedOut => "You are signed out",
             Problem::Forbidden(_) => "This is not for you to see",
             Problem::Unreachable => "The server cannot be reached",
@@ -37,7 +40,10 @@ impl Problem {
 
     pub fn into_detail(self) -> String {
         match self {
-            Problem::Starting(detail) | Problem::Failed(detail) | Problem::Forbidden(detail) => detail,
+            Problem::Starting(detail)
+            | Problem::Failed(detail)
+            | Problem::Missing(detail)
+            | Problem::Forbidden(detail) => detail,
             Problem::SignedOut => "Log in again to go on.".to_owned(),
             Problem::Unreachable => "Check the connection; the page asks again by itself.".to_owned(),
         }
@@ -53,6 +59,7 @@ impl From<Unavailable> for Problem {
         match unavailable {
             Unavailable::Starting(detail) => Problem::Starting(detail),
             Unavailable::Failed(detail) => Problem::Failed(detail),
+            Unavailable::Missing(detail) => Problem::Missing(detail),
             Unavailable::SignedOut => Problem::SignedOut,
             Unavailable::Forbidden(detail) => Problem::Forbidden(detail),
         }

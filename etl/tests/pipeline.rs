@@ -34,6 +34,23 @@ async fn start(world: &World) -> Result<Pipeline> {
     Pipeline::start(world.settings.clone(), &world.services.kafka, &world.services.redis_url).await
 }
 
+/// A worker in a process of its own.
+fn worker(world: &World) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_streamlinehub-worker"));
+    command
+        .arg("run")
+        .env("KAFKA_BOOTSTRAP_SERVERS", world.services.kafka.servers())
+        .env("REDIS_URL", &world.services.redis_url)
+        .env("KAFKA_INSTANCE", INSTANCE)
+        .env("KAFKA_GROUP", &world.settings.kafka.group)
+        .env("DATABASE_URL", "postgres://unused")
+        .env("DELTA_LAKE_PATH", world.lake.root())
+        .env("BUFFER_MAX_WAIT_MS", "50")
+        .env("LOG_LEVEL", "error")
+        .stdin(Stdio::null());
+    command
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_event_arrives_once_though_it_is_sent_twice() -> Result<()> {
     let world = World::start().await?;
@@ -157,19 +174,7 @@ async fn a_worker_killed_at_any_moment_loses_and_doubles_nothing() -> Result<()>
     let mut random = StdRng::seed_from_u64(5);
     let mut sending = messages.chunks(2_000);
     for _ in 0..6 {
-        let mut worker = Command::new(env!("CARGO_BIN_EXE_streamlinehub-worker"))
-            .arg("run")
-            .env("KAFKA_BOOTSTRAP_SERVERS", world.services.kafka.servers())
-            .env("REDIS_URL", &world.services.redis_url)
-            .env("KAFKA_INSTANCE", INSTANCE)
-            .env("KAFKA_GROUP", &world.settings.kafka.group)
-            .env("DATABASE_URL", "postgres://unused")
-            .env("DELTA_LAKE_PATH", world.lake.root())
-            .env("BUFFER_MAX_WAIT_MS", "50")
-            .env("LOG_LEVEL", "error")
-            .stdin(Stdio::null())
-            .spawn()
-            .context("the worker")?;
+        let mut worker = worker(&world).spawn().context("the worker")?;
         if let Some(chunk) = sending.next() {
             world.send_messages(chunk).await?;
         }
@@ -182,6 +187,40 @@ async fn a_worker_killed_at_any_moment_loses_and_doubles_nothing() -> Result<()>
     world.settle().await?;
     world.check_layers(transactions(&messages)).await?;
     pipeline.stop().await;
+    world.services.stop().await;
+    Ok(())
+}
+
+/// A chunk comes while the one before is written, and Redis then does not drop that one: the list is one chunk too long, and the
+/// next batch, of one chunk as well, must not take the old one for the new.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chunk_that_redis_kept_is_not_taken_for_the_next() -> Result<()> {
+    let world = World::start().await?;
+    let mut messages = events(9, 200)?;
+    messages.retain(|message| message.topic == Topic::Transaction);
+    let send = |number: usize| {
+        let one_partition = ("key".to_owned(), messages[number].payload.clone());
+        world.send(Topic::Transaction.name(), std::iter::once(one_partition))
+    };
+    let failpoints = "bronze/transaction_events.files.before=1*sleep(4000);buffer.trim.before=1*return(no answer)";
+    let mut worker = worker(&world).env("FAILPOINTS", failpoints).spawn().context("the worker")?;
+    send(0).await?;
+    let mut redis = redis::Client::open(world.services.redis_url.as_str())?.get_connection()?;
+    let mut lists = || redis::cmd("KEYS").arg("streamlinehub:buffer:*").query::<Vec<String>>(&mut redis);
+    let waits = tokio::time::timeout(std::time::Duration::from_secs(60), async {
+        while lists()?.is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        anyhow::Ok(())
+    });
+    waits.await.context("the first event never came into Redis")??;
+    // The batch was begun and sleeps.
+    tokio::time::sleep(std::time::Duration::from_millis(1_000)).await;
+    send(1).await?;
+    world.settle().await?;
+    world.check_layers(2).await?;
+    worker.kill()?;
+    worker.wait()?;
     world.services.stop().await;
     Ok(())
 }

@@ -152,7 +152,8 @@ impl Dashboard for Parts {
             ShowError::Table(TableError::Internal(error)) | ShowError::Preview(SqlError::Internal(error)) => {
                 internal("a table cannot be shown", &error)
             }
-            for_people => Unavailable::Failed(format!("It cannot be shown: {for_people}.")),
+            ShowError::Table(for_people) => Unavailable::Missing(format!("It cannot be shown: {for_people}.")),
+            for_people @ ShowError::Preview(_) => Unavailable::Failed(format!("It cannot be shown: {for_people}.")),
         })
     }
 
@@ -164,6 +165,7 @@ impl Dashboard for Parts {
     async fn event(&self, topic: Topic, partition: i32, offset: i64) -> Result<RawEvent, Unavailable> {
         behind::event(self.catalogue()?, topic, partition, offset).await.map_err(|error| match error {
             BehindError::Sql(SqlError::Internal(error)) => internal("an event cannot be read", &error),
+            BehindError::NoSuchEvent => Unavailable::Missing(format!("It cannot be shown: {error}.")),
             for_people => Unavailable::Failed(format!("It cannot be shown: {for_people}.")),
         })
     }

@@ -5,7 +5,11 @@ mod common;
 use std::{collections::BTreeMap, time::Duration};
 
 use common::{Amount, Count, TestLake, Text, Time, Value};
-use etl::lake::schema;
+use etl::{
+    lake::schema,
+    quality::Rules,
+    settings::{Field, FieldKind, Settings},
+};
 use model::topic::Layer;
 use server::lake::{Catalogue, Limits, Question, ShowError, SqlError, TableError, grid};
 
@@ -247,4 +251,29 @@ async fn the_catalogue_shows_tables_as_they_are_and_were() {
     assert!(matches!(unknown, TableError::NoSuchTable(_)), "{unknown}");
     let empty = missing(catalogue.table(Layer::Silver, "transactions", None).await.expect_err("not made"));
     assert!(matches!(empty, TableError::NotMade(_)), "{empty}");
+}
+
+#[tokio::test]
+async fn a_declared_column_is_shown_and_can_be_asked_for() {
+    let lake = TestLake::new();
+    let mut settings = Settings::defaults();
+    settings.silver.fields = vec![Field {
+        table: "silver.events".to_owned(),
+        column: "campaign".to_owned(),
+        path: "properties.campaign".to_owned(),
+        kind: FieldKind::Text,
+    }];
+    let rules = Rules::compile(&settings).expect("a good declaration");
+    let mut table = lake.lake.table(&schema::EVENTS).await.expect("the table");
+    rules.fields().evolve(&mut table).await.expect("a further column");
+
+    let catalogue = catalogue(&lake, Limits::default());
+    let shown = catalogue.table(Layer::Silver, "events", None).await.expect("a table");
+    let column = shown.columns.iter().find(|column| column.name == "campaign").expect("it is among the columns");
+    assert_eq!(column.data_type, "text");
+    let to_complete = catalogue.sql_tables().await.expect("tables");
+    let events = to_complete.iter().find(|table| table.name == "silver.events").expect("the table");
+    assert!(events.columns.iter().any(|column| column.name == "campaign"), "{:?}", events.columns);
+    let counted = ask(&catalogue, &question("SELECT count(campaign) FROM silver.events")).await.expect("an answer");
+    assert_eq!(counted, ["0"]);
 }

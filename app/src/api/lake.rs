@@ -10,8 +10,18 @@ use crate::problem::Problem;
 #[cfg(feature = "ssr")]
 use {
     super::{dashboard, people},
+    crate::ports::Unavailable,
     model::access::Permission,
 };
+
+/// An answer about one thing; where there is no such thing, the status says so too.
+#[cfg(feature = "ssr")]
+fn one<T>(answer: Result<T, Unavailable>) -> Result<T, Problem> {
+    if matches!(answer, Err(Unavailable::Missing(_))) {
+        people()?.missing();
+    }
+    Ok(answer?)
+}
 
 /// The tables of the lake that were made.
 #[server(prefix = "/api/ui", endpoint = "tables", input = GetUrl)]
@@ -22,7 +32,7 @@ pub async fn get_tables() -> Result<Vec<TableSummary>, Problem> {
 /// A table at its newest version, or at an earlier one.
 #[server(prefix = "/api/ui", endpoint = "table", input = GetUrl)]
 pub async fn get_table(layer: Layer, name: String, version: Option<u64>) -> Result<TableDetail, Problem> {
-    Ok(dashboard(Permission::PipelineRead)?.table(layer, &name, version).await?)
+    one(dashboard(Permission::PipelineRead)?.table(layer, &name, version).await)
 }
 
 /// The rows behind a number; `query` is what stands after the question mark of the page.
@@ -34,7 +44,7 @@ pub async fn get_rows(query: String) -> Result<Behind, Problem> {
 /// An event as it came.
 #[server(prefix = "/api/ui", endpoint = "event", input = GetUrl)]
 pub async fn get_event(topic: Topic, partition: i32, offset: i64) -> Result<RawEvent, Problem> {
-    Ok(dashboard(Permission::PipelineRead)?.event(topic, partition, offset).await?)
+    one(dashboard(Permission::PipelineRead)?.event(topic, partition, offset).await)
 }
 
 /// What statements may name.

@@ -45,7 +45,7 @@ pub fn ProblemNotice(problem: Problem, #[prop(into)] href: String, retry: impl F
             </a>
         }
         .into_any(),
-        Problem::Starting(_) | Problem::Failed(_) | Problem::Unreachable => view! {
+        Problem::Starting(_) | Problem::Failed(_) | Problem::Missing(_) | Problem::Unreachable => view! {
             <a class="button" href=href on:click=retry>
                 "Try again"
             </a>

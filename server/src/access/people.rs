@@ -105,6 +105,12 @@ impl People for Visit {
         self.permitted(permission).map(drop)
     }
 
+    fn missing(&self) {
+        if let Some(response) = &self.response {
+            response.set_status(StatusCode::NOT_FOUND);
+        }
+    }
+
     async fn me(&self) -> Result<Me, Unavailable> {
         Ok(me_of(self.identity()?))
     }
