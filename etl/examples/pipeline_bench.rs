@@ -103,6 +103,7 @@ async fn main() -> Result<()> {
     bench.parts().await?;
     bench.bronze().await?;
     bench.silver_and_gold().await?;
+    bench.whole().await?;
     bench.latency().await?;
     println!("{}", serde_json::to_string_pretty(&bench.figures)?);
     Ok(())
@@ -297,30 +298,45 @@ impl Bench {
         }
         #[expect(clippy::cast_sign_loss, reason = "a version is never negative")]
         self.add("bronze_events_per_commit", float(last.0) / float(commits as u64), "events", "mean over all commits");
-        self.add("worker_peak_mb", peak, "MB", "peak resident memory of that worker");
+        self.add("bronze_peak_mb", peak, "MB", "peak resident memory of that worker");
         Ok(())
     }
 
     /// A worker that does Silver and Gold, over the Bronze that the one before left.
     async fn silver_and_gold(&mut self) -> Result<()> {
-        let lake = self.lake("standing")?;
-        let opened = Lake::open(&lake)?;
-        let mut gold = opened.table(&schema::EVENTS_HOURLY).await?;
-        let began = Instant::now();
-        let worker = self.start(&lake, &[("PIPELINE_STAGES", "silver,gold")])?;
-        while counted(&mut gold).await? < self.arguments.events {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            ensure!(began.elapsed() < PATIENCE, "Silver and Gold are not done");
-        }
-        let seconds = began.elapsed().as_secs_f64();
-        let (cpu, peak) = (worker.cpu_seconds()?, worker.peak_mb()?);
-        worker.stop()?;
+        let (seconds, cpu, peak) = self.into_gold("standing", &[("PIPELINE_STAGES", "silver,gold")]).await?;
         let gb = float(self.arguments.events) * float(self.arguments.bytes as u64) / 1e9;
         let what = "raw JSON in a standing Bronze until Gold counts all of it, the worker's start included";
         self.add("silver_gold_gb_per_hour", gb / seconds * 3600.0, "GB/h", what);
         self.add("silver_gold_events_per_cpu_second", float(self.arguments.events) / cpu, "events/CPU-s", what);
         self.add("silver_gold_peak_mb", peak, "MB", "peak resident memory of that worker");
         Ok(())
+    }
+
+    /// A worker that does everything, over a topic that was filled before, into an empty lake.
+    async fn whole(&mut self) -> Result<()> {
+        let (seconds, cpu, peak) = self.into_gold("whole", &[]).await?;
+        let events = float(self.arguments.events);
+        let what = "a filled topic into an empty lake, all stages in one worker, from its start until Gold counts all of it";
+        self.add("kafka_to_gold_events_per_second", events / seconds, "events/s", what);
+        self.add("kafka_to_gold_events_per_cpu_second", events / cpu, "events/CPU-s", what);
+        self.add("worker_peak_mb", peak, "MB", "peak resident memory of that worker");
+        Ok(())
+    }
+
+    /// Starts a worker and waits until Gold counts all events: how many seconds that took, of which CPU, and its peak in MB.
+    async fn into_gold(&self, lake: &str, settings: &[(&str, &str)]) -> Result<(f64, f64, f64)> {
+        let lake = self.lake(lake)?;
+        let mut gold = Lake::open(&lake)?.table(&schema::EVENTS_HOURLY).await?;
+        let began = Instant::now();
+        let worker = self.start(&lake, settings)?;
+        while counted(&mut gold).await? < self.arguments.events {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            ensure!(began.elapsed() < PATIENCE, "not everything came into Gold");
+        }
+        let measured = (began.elapsed().as_secs_f64(), worker.cpu_seconds()?, worker.peak_mb()?);
+        worker.stop()?;
+        Ok(measured)
     }
 
     /// From the sending of an event to the Gold commit that counts it, at 10,000 events per second and default settings.

@@ -11,6 +11,8 @@ use redis::{AsyncCommands, aio::ConnectionManager, aio::ConnectionManagerConfig}
 
 /// Lists that nobody touches for this long belong to a worker that is gone.
 const EXPIRY_SECONDS: i64 = 3600;
+/// Chunks of one answer, which is in memory twice while it is read.
+const ASKED_AT_ONCE: usize = 8;
 
 /// Opens a connection that comes back by itself.
 ///
@@ -60,11 +62,23 @@ impl Buffer {
         Ok(length)
     }
 
-    /// The first chunks of the list, which stay in it.
+    /// The first chunks of the list, which stay in it; fewer where there are fewer.
     pub(super) async fn peek(&mut self, partition: i32, chunks: usize) -> Result<Vec<Vec<u8>>> {
         chaos::point(format_args!("buffer.peek"))?;
-        let last = isize::try_from(chunks).context("too many chunks")? - 1;
-        self.connection.lrange(self.key(partition), 0, last).await.context("Redis did not hand out chunks")
+        let key = self.key(partition);
+        let mut found: Vec<Vec<u8>> = Vec::with_capacity(chunks);
+        while found.len() < chunks {
+            let (first, end) = (found.len(), chunks.min(found.len() + ASKED_AT_ONCE));
+            let index = |number: usize| isize::try_from(number).context("too many chunks");
+            let asked = self.connection.lrange(&key, index(first)?, index(end)? - 1);
+            let some: Vec<Vec<u8>> = asked.await.context("Redis did not hand out chunks")?;
+            let all = some.len() == end - first;
+            found.extend(some);
+            if !all {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// Drops the first chunks of the list.
