@@ -317,7 +317,8 @@ impl Bench {
     async fn whole(&mut self) -> Result<()> {
         let (seconds, cpu, peak) = self.into_gold("whole", &[]).await?;
         let events = float(self.arguments.events);
-        let what = "a filled topic into an empty lake, all stages in one worker, from its start until Gold counts all of it";
+        let what =
+            "a filled topic into an empty lake, all stages in one worker, from its start until Gold counts all of it";
         self.add("kafka_to_gold_events_per_second", events / seconds, "events/s", what);
         self.add("kafka_to_gold_events_per_cpu_second", events / cpu, "events/CPU-s", what);
         self.add("worker_peak_mb", peak, "MB", "peak resident memory of that worker");

@@ -30,8 +30,10 @@ use tracing::{Instrument, debug, error, info_span};
 
 use crate::{
     lake::{
-        Lake, LakeTable, TableSpec, schema,
-        table::{Change, Position, is_conflict},
+        Lake, LakeTable, TableSpec,
+        reader::Change,
+        schema,
+        table::{Position, is_conflict},
     },
     lease::Lease,
     ledger,

@@ -2,9 +2,11 @@
 //!
 //! * [`schema`]: every table's columns and partitioning
 //! * [`positions`]: what commits carry beside rows
-//! * [`table`]: one Delta table: commits that carry their source position, and what changed since a version
+//! * [`table`]: one Delta table: commits that carry their source position
+//! * [`reader`]: what changed since a version, and the rows of files
 
 mod positions;
+pub mod reader;
 pub mod schema;
 pub mod table;
 

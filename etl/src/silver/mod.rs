@@ -36,8 +36,10 @@ use crate::{
     chaos,
     ingest::{ingest_date, same_text},
     lake::{
-        Lake, LakeTable, schema,
-        table::{Change, Position, is_conflict},
+        Lake, LakeTable,
+        reader::Change,
+        schema,
+        table::{Position, is_conflict},
     },
     lease::Lease,
     ledger::{self, Count, Tally},
