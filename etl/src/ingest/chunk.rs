@@ -192,7 +192,7 @@ impl ChunkBuilder {
 
 /// Looks at the envelope and nothing else.
 fn event_type(payload: &[u8], max_event_bytes: usize) -> Result<Cow<'_, str>, Fault> {
-    let plain = (payload.len() <= max_event_bytes).then(|| std::str::from_utf8(payload).ok()).flatten();
+    let plain = (payload.len() <= max_event_bytes).then(|| simdutf8::basic::from_utf8(payload).ok()).flatten();
     match plain.and_then(read::plainly) {
         Some(head) => Ok(head.event_type),
         None => Ok(check::envelope(payload, max_event_bytes)?.event_type),

@@ -57,8 +57,6 @@ struct SeenEvents {
     folder: PathBuf,
     dates: HashMap<i32, SeenDate>,
     clock: u64,
-    /// The events of the batch at hand, kept for its room.
-    in_batch: HashSet<(u128, i32)>,
 }
 
 #[derive(Default)]
@@ -76,7 +74,7 @@ impl Target {
         } else if std::ptr::eq(spec, &raw const *schema::PRODUCTS) {
             Memory::Things { key: "product_id", newest: None }
         } else {
-            Memory::Events(SeenEvents { folder, dates: HashMap::new(), clock: 0, in_batch: HashSet::new() })
+            Memory::Events(SeenEvents { folder, dates: HashMap::new(), clock: 0 })
         };
         let version = table.version();
         Ok(Target { table, memory, version })
@@ -108,7 +106,17 @@ impl Target {
         position: &Position,
         tally: &Tally,
     ) -> Result<Written> {
-        let written = match &mut self.memory {
+        let written = self.write_new(topic, rows, position, tally).await;
+        match &written {
+            Ok(_) => self.version = self.table.version(),
+            // It was remembered before it was written.
+            Err(_) => self.forget(),
+        }
+        written
+    }
+
+    async fn write_new(&mut self, topic: Topic, rows: Rows, position: &Position, tally: &Tally) -> Result<Written> {
+        Ok(match &mut self.memory {
             Memory::Events(seen) => {
                 let (new, duplicates) = seen.new_events(&self.table, &rows).await?;
                 let keep: BooleanArray = rows.event_of_row.iter().map(|&event| Some(new[event])).collect();
@@ -117,7 +125,6 @@ impl Target {
                 let batch = if duplicates == 0 { rows.batch } else { filter_record_batch(&rows.batch, &keep)? };
                 let positions = ledger::silver(&mut self.table, topic, position, tally, &made, &batch).await?;
                 self.table.append(vec![batch.clone()], &positions).await?;
-                seen.remember(rows.events.iter().zip(&new).filter(|(_, new)| **new).map(|(event, _)| *event))?;
                 Written { batch, duplicates }
             }
             Memory::Things { key, newest } => {
@@ -135,26 +142,20 @@ impl Target {
                 remember_newest(&batch, key, known);
                 Written { batch, duplicates }
             }
-        };
-        self.version = self.table.version();
-        Ok(written)
+        })
     }
 }
 
 impl SeenEvents {
-    /// For each event whether it is new, and how many are not.
+    /// Remembers the events of a batch: for each whether it is new, and how many are not.
     async fn new_events(&mut self, table: &LakeTable, rows: &Rows) -> Result<(Vec<bool>, u64)> {
         let dates: BTreeSet<i32> = rows.events.iter().map(|&(_, date)| date).collect();
         self.make_room(&dates);
         self.load(table, &dates).await?;
-        self.in_batch.clear();
         let mut new = Vec::with_capacity(rows.events.len());
         for &(id, date) in &rows.events {
-            let seen = match self.dates.get(&date) {
-                Some(seen) => seen.ids.contains(id)?,
-                None => false,
-            };
-            new.push(self.in_batch.insert((id, date)) && !seen);
+            let seen = self.dates.get_mut(&date).context("the date was read")?;
+            new.push(seen.ids.insert(id, &self.folder)?);
         }
         let duplicates = new.iter().filter(|new| !**new).count() as u64;
         Ok((new, duplicates))
@@ -185,15 +186,6 @@ impl SeenEvents {
                     let id = Uuid::parse_str(id).context("an event_id in Silver is no UUID")?;
                     seen.ids.insert(id.as_u128(), &self.folder)?;
                 }
-            }
-        }
-        Ok(())
-    }
-
-    fn remember(&mut self, events: impl Iterator<Item = (u128, i32)>) -> Result<()> {
-        for (id, date) in events {
-            if let Some(seen) = self.dates.get_mut(&date) {
-                seen.ids.insert(id, &self.folder)?;
             }
         }
         Ok(())
