@@ -71,6 +71,9 @@ struct Arguments {
     /// How long the latency is measured at 10,000 events per second, in seconds; 0 leaves it out.
     #[arg(long, default_value_t = 30)]
     latency_seconds: u64,
+    /// The topic has its events already: only the whole way from there to Gold is measured.
+    #[arg(long)]
+    filled: bool,
 }
 
 /// A figure, as `bench/results.json` has it.
@@ -99,12 +102,16 @@ async fn main() -> Result<()> {
         std::thread::available_parallelism().map_or(0, usize::from)
     );
     let mut bench = Bench { arguments, conditions, figures: Vec::new() };
-    bench.fill().await?;
-    bench.parts().await?;
-    bench.bronze().await?;
-    bench.silver_and_gold().await?;
+    if !bench.arguments.filled {
+        bench.fill().await?;
+        bench.parts().await?;
+        bench.bronze().await?;
+        bench.silver_and_gold().await?;
+    }
     bench.whole().await?;
-    bench.latency().await?;
+    if !bench.arguments.filled {
+        bench.latency().await?;
+    }
     println!("{}", serde_json::to_string_pretty(&bench.figures)?);
     Ok(())
 }

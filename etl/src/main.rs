@@ -114,7 +114,13 @@ fn run(command: Command) -> Result<()> {
         match command {
             Command::Run => work(settings, stop).await,
             Command::Produce(produce) => {
-                tokio::task::spawn_blocking(move || send(&settings, produce, &stop)).await.context("producing")?
+                let cluster = match settings.kafka.bootstrap_servers.as_str() {
+                    "" => Cluster::local(&format!("127.0.0.1:{}", settings.kafka.embedded_port)),
+                    _ => Cluster::named(&settings.kafka)?,
+                };
+                // Nobody may have made them yet.
+                cluster.create_topics(settings.kafka.partitions).await?;
+                tokio::task::spawn_blocking(move || send(&cluster, produce, &stop)).await.context("producing")?
             }
         }
     })
@@ -154,26 +160,22 @@ async fn work(settings: Settings, stop: CancellationToken) -> Result<()> {
     result
 }
 
-fn send(settings: &Settings, produce: Produce, stop: &CancellationToken) -> Result<()> {
-    let cluster = match settings.kafka.bootstrap_servers.as_str() {
-        "" => Cluster::local(&format!("127.0.0.1:{}", settings.kafka.embedded_port)),
-        _ => Cluster::named(&settings.kafka)?,
-    };
+fn send(cluster: &Cluster, produce: Produce, stop: &CancellationToken) -> Result<()> {
     let began = Instant::now();
     let sent = match produce {
         Produce::Replay { data, ends_at } => {
             let journey = Journey::open(&data)?;
             let bar = progress_bar(journey.count()?);
-            let sent = produce::replay::run(&journey, &cluster, ends_at.unwrap_or_else(Utc::now), 0, stop, |sent| {
+            let sent = produce::replay::run(&journey, cluster, ends_at.unwrap_or_else(Utc::now), 0, stop, |sent| {
                 bar.set_position(sent);
                 Ok(())
             });
             bar.finish();
             sent?
         }
-        Produce::Live { data, rate, count } => produce::live::run(&Journey::open(&data)?, &cluster, rate, count, stop)?,
+        Produce::Live { data, rate, count } => produce::live::run(&Journey::open(&data)?, cluster, rate, count, stop)?,
         Produce::Generate { rate, count, seed, bytes } => {
-            produce::generate::run(&cluster, Load { rate, count, seed, bytes }, stop)?
+            produce::generate::run(cluster, Load { rate, count, seed, bytes }, stop)?
         }
     };
     let seconds = began.elapsed().as_secs_f64().max(0.001);
