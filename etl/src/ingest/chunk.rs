@@ -152,6 +152,7 @@ impl ChunkBuilder {
     /// # Errors
     /// Never in practice: the columns are of one length.
     pub(super) fn finish(&mut self) -> Result<Chunk> {
+        let (keys, types) = (self.key.values_slice().len(), self.event_type.values_slice().len());
         let batch = RecordBatch::try_new(
             SCHEMA.clone(),
             vec![
@@ -184,6 +185,8 @@ impl ChunkBuilder {
         };
         // The next is about as large, and its columns then need not grow step by step.
         self.payload = BinaryBuilder::with_capacity(self.rows, self.bytes);
+        self.key = BinaryBuilder::with_capacity(self.rows, keys);
+        self.event_type = StringBuilder::with_capacity(self.rows, types);
         self.offset = Int64Builder::with_capacity(self.rows);
         (self.rows, self.rejected, self.bytes, self.skipped) = (0, 0, 0, 0);
         Ok(chunk)

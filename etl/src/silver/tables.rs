@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 use anyhow::Result;
 use deltalake::arrow::array::{
     ArrayRef, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
+    StringBuilder, TimestampMicrosecondArray,
 };
 use model::{
     check::{self, Fault},
@@ -106,14 +106,16 @@ impl<'r, R> Columns<'r, R> {
     }
 
     fn optional_text<'v>(mut self, pick: impl Fn(&'r R) -> Option<&'v str>) -> Self {
-        self.made.push(Arc::new(StringArray::from_iter(self.rows.iter().map(pick))));
+        let bytes = self.rows.iter().map(|row| pick(row).map_or(0, str::len)).sum();
+        let mut builder = StringBuilder::with_capacity(self.rows.len(), bytes);
+        self.rows.iter().for_each(|row| builder.append_option(pick(row)));
+        self.made.push(Arc::new(builder.finish()));
         self
     }
 
     fn id(mut self, pick: impl Fn(&'r R) -> uuid::Uuid) -> Self {
         let mut buffer = uuid::Uuid::encode_buffer();
-        let mut builder =
-            deltalake::arrow::array::StringBuilder::with_capacity(self.rows.len(), self.rows.len() * buffer.len());
+        let mut builder = StringBuilder::with_capacity(self.rows.len(), self.rows.len() * buffer.len());
         for row in self.rows {
             builder.append_value(pick(row).hyphenated().encode_lower(&mut buffer));
         }
