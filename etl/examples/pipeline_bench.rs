@@ -311,7 +311,7 @@ impl Bench {
 
     /// A worker that does Silver and Gold, over the Bronze that the one before left.
     async fn silver_and_gold(&mut self) -> Result<()> {
-        let (seconds, cpu, peak) = self.into_gold("standing", &[("PIPELINE_STAGES", "silver,gold")]).await?;
+        let (seconds, cpu, peak) = self.until_in_gold("standing", &[("PIPELINE_STAGES", "silver,gold")]).await?;
         let gb = float(self.arguments.events) * float(self.arguments.bytes as u64) / 1e9;
         let what = "raw JSON in a standing Bronze until Gold counts all of it, the worker's start included";
         self.add("silver_gold_gb_per_hour", gb / seconds * 3600.0, "GB/h", what);
@@ -322,7 +322,7 @@ impl Bench {
 
     /// A worker that does everything, over a topic that was filled before, into an empty lake.
     async fn whole(&mut self) -> Result<()> {
-        let (seconds, cpu, peak) = self.into_gold("whole", &[]).await?;
+        let (seconds, cpu, peak) = self.until_in_gold("whole", &[]).await?;
         let events = float(self.arguments.events);
         let what =
             "a filled topic into an empty lake, all stages in one worker, from its start until Gold counts all of it";
@@ -333,7 +333,7 @@ impl Bench {
     }
 
     /// Starts a worker and waits until Gold counts all events: how many seconds that took, of which CPU, and its peak in MB.
-    async fn into_gold(&self, lake: &str, settings: &[(&str, &str)]) -> Result<(f64, f64, f64)> {
+    async fn until_in_gold(&self, lake: &str, settings: &[(&str, &str)]) -> Result<(f64, f64, f64)> {
         let lake = self.lake(lake)?;
         let mut gold = Lake::open(&lake)?.table(&schema::EVENTS_HOURLY).await?;
         let began = Instant::now();
