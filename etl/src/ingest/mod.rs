@@ -470,6 +470,11 @@ impl Task {
                     );
                     self.stats.buffer.failed(&format!("{error:#}"));
                     if pause(retry, stop).await.is_err() {
+                        // Chunks that wait behind this one are stale now: they may not go in without it.
+                        self.epoch += 1;
+                        if let Some(state) = self.partitions.get_mut(&chunk.partition) {
+                            state.epoch = self.epoch;
+                        }
                         return;
                     }
                     retry = (retry * 2).min(RETRY.1);
