@@ -23,6 +23,9 @@ use world::{Place, World, is_named};
 /// Of the short form, which is a part of `cargo test`.
 const ROUNDS: u64 = 6;
 const SEED: u64 = 1;
+/// Rounds that found something once, and are run again without a seed: a chunk that Redis kept was taken for the next one; chunks went
+/// in without the one before them, which was given up at a stop.
+const FOUND: [u64; 2] = [40_034, 50_054];
 const JOBS: usize = 3;
 
 fn variable<T: std::str::FromStr>(name: &str) -> Option<T> {
@@ -39,9 +42,14 @@ async fn whatever_fails_everything_arrives_once() -> Result<()> {
     let seed: Option<u64> = variable("SEED");
     let rounds = variable("ROUNDS").unwrap_or(if seed.is_some() { 1 } else { ROUNDS });
     let first = seed.unwrap_or(SEED);
+    let mut seeds: Vec<u64> = (first..first + rounds).collect();
+    if seed.is_none() {
+        seeds.extend(FOUND);
+    }
+    let rounds = seeds.len();
     let jobs = if is_named() { 1 } else { variable("JOBS").unwrap_or(JOBS) };
     let began = Instant::now();
-    let mut done = futures::stream::iter(first..first + rounds)
+    let mut done = futures::stream::iter(seeds)
         .map(|seed| async move { (seed, tokio::spawn(round(Plan::new(seed))).await) })
         .buffer_unordered(jobs);
     let mut total = Report::default();
