@@ -28,7 +28,7 @@ if [ -z "${BASELINE_CPU:-}" ] && [ "$(grep -m 1 '^flags' /proc/cpuinfo 2>/dev/nu
   sort -u | wc -l)" = 9 ]; then
   flags+=(-C target-cpu=x86-64-v3 -C target-feature=+aes,+pclmulqdq)
 fi
-export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="${flags[*]}"
+export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="${flags[*]-}"
 unset flags
 
 say() { printf '\033[1m== %s\033[0m\n' "$*" >&2; }
