@@ -85,7 +85,8 @@ impl Visit {
         self.refuse(StatusCode::INTERNAL_SERVER_ERROR, Unavailable::Failed(why))
     }
 
-    /// What the page is about does not exist: it says so with its status too. The answer to a function has to be a good one.
+    /// What the page is about does not exist, and is answered with nothing: the page says so with its status too. The answer to a
+    /// function, which has to be a good one then, does not; where it is an error, see [`People::missing`].
     pub(crate) fn not_found(&self) {
         if let Some(response) = self.response.as_ref().filter(|_| !self.is_function) {
             response.set_status(StatusCode::NOT_FOUND);
