@@ -44,8 +44,7 @@ use crate::{
 
 const POLL: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_secs(1);
-/// `gold.min_interval_ms` keeps commits from being many and small. A round that took so many rows was not small: what came
-/// meanwhile is taken at once.
+/// A round that took so many rows need not be followed by a pause.
 const MANY_ROWS: u64 = 100_000;
 
 /// How a Gold table comes from a Silver table.
@@ -215,30 +214,34 @@ impl Gold {
 
     /// Works while the lease is held, until it is told to stop. The last rows are taken with [`Gold::drain`].
     pub async fn run(&mut self, mut news: watch::Receiver<u64>, mut lease: Lease, stop: &CancellationToken) {
-        let interval = Duration::from_millis(self.settings.gold.min_interval_ms);
+        let mut not_before = Instant::now();
         while !stop.is_cancelled() {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = lease.held() => {}
+                () = async { tokio::time::sleep_until(not_before).await; lease.held().await } => {}
             }
             let began = Instant::now();
             news.mark_unchanged();
             match caught(self.round()).await {
-                // There is more, or will be soon.
-                Ok(Round::Full) => continue,
-                Ok(Round::Some | Round::Nothing) => {}
+                Ok(Some(round)) if round.more => continue,
+                Ok(Some(round)) => not_before = began + self.pause(round.rows),
+                Ok(None) => {}
                 Err(error) => self.failed(&error, &lease).await,
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tokio::time::sleep_until(began + interval) => {}
-            }
-            tokio::select! {
-                () = stop.cancelled() => {}
                 Ok(()) = news.changed() => {}
-                () = tokio::time::sleep_until(began + POLL.max(interval)) => {}
+                () = tokio::time::sleep_until(began + POLL) => {}
             }
         }
+    }
+
+    /// The time from the beginning of a round that took so many rows to the next. Commits shall be neither many nor small: the
+    /// more rows a round took, the sooner may the next one be.
+    #[expect(clippy::cast_precision_loss, reason = "a share need not be exact")]
+    fn pause(&self, rows: u64) -> Duration {
+        let share = rows.min(MANY_ROWS) as f64 / MANY_ROWS as f64;
+        Duration::from_millis(self.settings.gold.min_interval_ms).mul_f64(1.0 - share)
     }
 
     /// Takes all that is in Silver.
@@ -246,7 +249,7 @@ impl Gold {
     /// # Errors
     /// When a step fails; nothing is lost, the next start goes on from there.
     pub async fn drain(&mut self) -> Result<()> {
-        while self.round().await? != Round::Nothing {}
+        while self.round().await?.is_some() {}
         Ok(())
     }
 
@@ -266,15 +269,16 @@ impl Gold {
         tokio::time::sleep(RETRY).await;
     }
 
-    /// Takes one batch for each table.
-    async fn round(&mut self) -> Result<Round> {
-        let mut round = Round::Nothing;
+    /// Takes one batch for each table; `None` when there is nothing to take.
+    async fn round(&mut self) -> Result<Option<Round>> {
+        let mut round: Option<Round> = None;
         let mut oldest: Option<i64> = None;
         for table in &mut self.tables {
             let began = Instant::now();
             let span = info_span!("gold", table = table.gold.spec.name);
             let Some(taken) = table.step(self.settings.gold.batch_rows).instrument(span).await? else { continue };
-            round = round.max(if taken.more || taken.rows >= MANY_ROWS { Round::Full } else { Round::Some });
+            let sum = round.get_or_insert_default();
+            *sum = Round { rows: sum.rows.max(taken.rows), more: sum.more || taken.more };
             oldest = oldest.into_iter().chain(taken.oldest_kafka_time).min();
             for (topic, events) in taken.events_by_topic {
                 let Some(topic) = Topic::from_name(&topic) else { continue };
@@ -291,13 +295,13 @@ impl Gold {
     }
 }
 
-/// What a round found to do.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Round {
-    Nothing,
-    Some,
-    /// At least one table left something for the next round, or took so much that the next round is due.
-    Full,
+/// What a round took.
+#[derive(Clone, Copy, Default)]
+struct Round {
+    /// Rows of the table that took most.
+    rows: u64,
+    /// Whether a table's batch was full and left something.
+    more: bool,
 }
 
 impl GoldTable {

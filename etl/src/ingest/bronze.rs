@@ -31,6 +31,8 @@ use crate::{
 pub(super) struct Waiting {
     pub(super) partition: i32,
     pub(super) epoch: u64,
+    /// The offset that they begin at, where it is known.
+    pub(super) from: Option<i64>,
     /// The first so many chunks of the partition's list.
     pub(super) chunks: usize,
     pub(super) rows: usize,
@@ -118,7 +120,8 @@ impl BronzeWriter {
                 let events = filter_record_batch(&events, &accepted).context("events")?;
                 good.push(self.as_events(&events, part.partition, now)?);
             }
-            let Some(counted) = ledger::bronze(&mut self.events, self.topic, partition, stretch).await? else {
+            let Some(counted) = ledger::bronze(&mut self.events, self.topic, partition, part.from, stretch).await?
+            else {
                 return Err(Fault::Lost(partition));
             };
             counts.extend(counted);

@@ -57,8 +57,8 @@ struct Partition {
     epoch: u64,
     /// The chunks in Redis, oldest first: rows and bytes of each, and the offset of its last event.
     chunks: Vec<(usize, usize, i64)>,
-    /// The last offset in Bronze.
-    last_in_bronze: Option<i64>,
+    /// The offset that Bronze takes next: the one after its last, or the first that Kafka had when the partition was assigned.
+    next: Option<i64>,
 }
 
 /// How far Bronze and Kafka go in a partition.
@@ -66,15 +66,21 @@ struct Ends {
     partition: i32,
     /// The last offset in Bronze.
     in_bronze: Option<i64>,
-    /// The offset after the last in Kafka.
-    end_in_kafka: Option<i64>,
+    /// The first offset in Kafka, and the one after the last.
+    in_kafka: Option<(i64, i64)>,
 }
 
 impl Ends {
+    /// The offset that Bronze takes next. Without a position in Bronze it is the first that Kafka has, so that a first batch
+    /// which does not begin there is noticed.
+    fn next(&self) -> Option<i64> {
+        self.in_bronze.map(|last| last + 1).or(self.in_kafka.map(|(first, _)| first))
+    }
+
     /// What is wrong, when Bronze has more than Kafka ever had: the topic is another one of the same name. Its offsets begin
     /// anew, and its events would be left out as known already.
     fn made_anew(&self, topic: Topic) -> Option<String> {
-        let (last, end) = (self.in_bronze?, self.end_in_kafka?);
+        let (last, (_, end)) = (self.in_bronze?, self.in_kafka?);
         (last >= end).then(|| {
             format!(
                 "partition {} of {} ends before offset {end}, but Bronze has offset {last}: the topic was made anew. Nothing \
@@ -219,12 +225,10 @@ impl Task {
 
     /// When the next batch is due, if anything waits for one.
     fn due(&self) -> Option<Instant> {
-        let oldest = self.oldest?;
-        let due = if self.waiting.events >= self.settings.buffer.threshold {
-            oldest
-        } else {
-            oldest + Duration::from_millis(self.settings.buffer.max_wait_ms)
-        };
+        let (oldest, buffer) = (self.oldest?, &self.settings.buffer);
+        // Large events fill the buffer before they are many; half of it is for those that come while the batch is written.
+        let enough = self.waiting.events >= buffer.threshold || self.waiting.bytes >= buffer.capacity_bytes / 2;
+        let due = if enough { oldest } else { oldest + Duration::from_millis(buffer.max_wait_ms) };
         Some(due.max(self.not_before))
     }
 
@@ -237,6 +241,7 @@ impl Task {
             .map(|(&partition, state)| Waiting {
                 partition,
                 epoch: state.epoch,
+                from: state.next,
                 chunks: state.chunks.len(),
                 rows: state.chunks.iter().map(|(rows, ..)| rows).sum(),
                 last: state.chunks.last().map_or(-1, |&(.., last)| last),
@@ -277,7 +282,7 @@ impl Task {
                 for &(partition, next) in &next {
                     self.stats.set_next(partition, next);
                     if let Some(state) = self.partitions.get_mut(&partition) {
-                        state.last_in_bronze = Some(next - 1);
+                        state.next = Some(next);
                     }
                 }
                 let _ = self.to_consumer.send(ToConsumer::Commit(next));
@@ -341,7 +346,7 @@ impl Task {
             self.waiting.bytes -= bytes;
         }
         state.epoch = epoch;
-        let offset = state.last_in_bronze.map(|last| last + 1);
+        let offset = state.next;
         if let Err(error) = self.buffer.clear(partition).await {
             // A leftover makes the first push find a list that is too long, which leads here again.
             debug!(%error, "the list was not cleared");
@@ -412,14 +417,13 @@ impl Task {
             positions.clear();
         }
         let mut starts = Vec::new();
-        for Ends { partition, in_bronze, .. } in positions {
+        for ends in positions {
+            let (partition, next) = (ends.partition, ends.next());
             if let Err(error) = self.buffer.clear(partition).await {
                 debug!(%error, "the list was not cleared");
             }
             self.epoch += 1;
-            let state = Partition { epoch: self.epoch, chunks: Vec::new(), last_in_bronze: in_bronze };
-            self.partitions.insert(partition, state);
-            let next = in_bronze.map(|last| last + 1);
+            self.partitions.insert(partition, Partition { epoch: self.epoch, chunks: Vec::new(), next });
             self.stats.set_next(partition, next.unwrap_or(0));
             starts.push(Start { partition, offset: next, epoch: self.epoch });
         }
@@ -434,7 +438,7 @@ impl Task {
         let mut ends = Vec::new();
         for &partition in partitions {
             let in_bronze = writer.position(partition).await?;
-            ends.push(Ends { partition, in_bronze, end_in_kafka: in_kafka.get(&partition).map(|&(_, end)| end) });
+            ends.push(Ends { partition, in_bronze, in_kafka: in_kafka.get(&partition).copied() });
         }
         Ok(ends)
     }

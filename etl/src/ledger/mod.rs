@@ -142,7 +142,8 @@ impl Stretch {
 }
 
 /// For a commit to Bronze: the counts of a partition. `None` when an offset is missing that the consumer did not see missing in
-/// Kafka: something was lost on the way, and has to be read again.
+/// Kafka: something was lost on the way, and has to be read again. `begin` is where a partition begins that Bronze has
+/// nothing of.
 ///
 /// # Errors
 /// When the table's log cannot be read.
@@ -150,11 +151,12 @@ pub(crate) async fn bronze(
     table: &mut LakeTable,
     topic: Topic,
     partition: i32,
+    begin: Option<i64>,
     stretch: Stretch,
 ) -> Result<Option<Vec<Position>>> {
     let Some((lowest, last)) = stretch.ends else { return Ok(Some(Vec::new())) };
     let position = table.position(&Position::kafka(topic.name(), partition, 0).source).await?;
-    let from = position.map_or(lowest, |position| position + 1);
+    let from = position.map_or(begin.unwrap_or(lowest).min(lowest), |position| position + 1);
     let no_event = (last + 1 - from) - i64::try_from(stretch.messages)?;
     if no_event > stretch.skipped {
         tracing::error!(
@@ -171,7 +173,7 @@ pub(crate) async fn bronze(
     tally.add(Count::NoEvent, partition, usize::try_from(no_event).unwrap_or(0));
     let mut counts = tally.positions(table, topic).await?;
     if position.is_none() {
-        counts.push(Position { source: first_key(topic.name(), partition), at: lowest });
+        counts.push(Position { source: first_key(topic.name(), partition), at: from });
     }
     Ok(Some(counts))
 }
@@ -241,4 +243,34 @@ pub(crate) async fn gold(
     }
     positions.push(position);
     Ok(positions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lake::Lake;
+
+    /// What the first commit of a partition counts whose batch has the offsets 5, 6 and 7: the first offset, and offsets
+    /// without an event.
+    async fn first_batch(begin: Option<i64>, skipped: i64) -> Option<(i64, i64)> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let lake = Lake::open(folder.path()).expect("a lake");
+        let mut table = lake.table(schema::bronze_of(Topic::Analytics)).await.expect("a table");
+        let mut stretch = Stretch::default();
+        stretch.add(&[5, 6, 7], 3);
+        stretch.skip(skipped);
+        let counts = bronze(&mut table, Topic::Analytics, 0, begin, stretch).await.expect("counts")?;
+        let count = |source: &str| counts.iter().find(|count| count.source == source).expect("it is counted").at;
+        let name = Topic::Analytics.name();
+        assert_eq!(count(&Count::Rows.key(name, 0)), 3);
+        Some((count(&first_key(name, 0)), count(&Count::NoEvent.key(name, 0))))
+    }
+
+    #[tokio::test]
+    async fn the_first_batch_begins_where_kafka_begins() {
+        assert_eq!(first_batch(Some(5), 0).await, Some((5, 0)));
+        assert_eq!(first_batch(Some(3), 0).await, None, "offsets 3 and 4 were lost on the way");
+        assert_eq!(first_batch(Some(3), 2).await, Some((3, 2)), "Kafka has no events at offsets 3 and 4");
+        assert_eq!(first_batch(None, 0).await, Some((5, 0)), "Kafka did not say where it begins");
+    }
 }
