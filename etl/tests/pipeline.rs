@@ -2,11 +2,16 @@
 
 mod common;
 
-use std::process::{Command, Stdio};
+use std::{
+    fs::File,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, Utc};
 use common::{INSTANCE, World};
+use deltalake::parquet::file::reader::{FileReader as _, SerializedFileReader};
 use etl::{
     lake::schema,
     maintenance::merge_small_files,
@@ -225,6 +230,16 @@ async fn a_chunk_that_redis_kept_is_not_taken_for_the_next() -> Result<()> {
     Ok(())
 }
 
+/// Whether each row group has a Bloom filter of its events.
+fn has_filter(file: &Path) -> Result<bool> {
+    let reader = SerializedFileReader::new(File::open(file)?)?;
+    let mut groups = reader.metadata().row_groups().iter();
+    Ok(groups.all(|group| {
+        let mut columns = group.columns().iter();
+        columns.any(|column| column.column_path().string() == "event_id" && column.bloom_filter_offset().is_some())
+    }))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn merged_files_are_read_like_those_they_were_made_of() -> Result<()> {
     let world = World::start().await?;
@@ -236,6 +251,12 @@ async fn merged_files_are_read_like_those_they_were_made_of() -> Result<()> {
     for spec in schema::all() {
         merge_small_files(&world.lake.table(spec).await?, spec).await?;
     }
+    // Each topic wrote files of its own for each date.
+    let table = world.lake.table(&schema::EVENTS).await?;
+    let folder = world.lake.root().join(table.source_name());
+    let files = table.files(None)?;
+    let filtered = files.iter().map(|file| has_filter(&folder.join(&file.path))).collect::<Result<Vec<_>>>()?;
+    ensure!(filtered.contains(&true), "no merged file tells which events it may have");
     // The first half comes again. The new pipeline remembers nothing of it, and looks for its events in the merged files.
     let pipeline = start(&world).await?;
     world.send_messages(&messages).await?;

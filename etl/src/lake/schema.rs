@@ -142,7 +142,7 @@ fn silver(
         schema: schema(fields),
         partitioned_by,
         statistics: &["occurred_at", "kafka_time"],
-        distinct: &["event_id", "source_offset"],
+        distinct: &["event_id", "occurred_at", "properties", "source_offset", "kafka_time"],
     }
 }
 

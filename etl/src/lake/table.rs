@@ -30,7 +30,7 @@ use deltalake::{
     logstore::{commit_uri_from_version, object_store::ObjectStoreExt as _},
     parquet::{
         basic::{Compression, Encoding, ZstdLevel},
-        file::properties::{EnabledStatistics, WriterProperties},
+        file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder},
     },
     protocol::{DeltaOperation, SaveMode},
     writer::{DeltaWriter, RecordBatchWriter, WriteMode},
@@ -468,6 +468,27 @@ const ROW_GROUP: usize = 1 << 17;
 /// How the files of a table are written.
 #[must_use]
 pub fn writer_properties(spec: &TableSpec) -> WriterProperties {
+    properties_of(spec).build()
+}
+
+/// How merged files of a table are written: a row group says which events it may have, so that whoever looks for one reads that
+/// row group alone. In small files, which are merged soon, that would not pay.
+#[must_use]
+pub fn merged_properties(spec: &TableSpec) -> WriterProperties {
+    let properties = properties_of(spec);
+    if spec.schema.field_with_name(EVENT_ID).is_err() {
+        return properties.build();
+    }
+    properties
+        .set_column_bloom_filter_enabled(EVENT_ID.into(), true)
+        .set_column_bloom_filter_fpp(EVENT_ID.into(), 0.01)
+        .build()
+}
+
+/// The column that is looked for.
+const EVENT_ID: &str = "event_id";
+
+fn properties_of(spec: &TableSpec) -> WriterPropertiesBuilder {
     let level = ZstdLevel::try_new(1).unwrap_or_default();
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
@@ -485,5 +506,5 @@ pub fn writer_properties(spec: &TableSpec) -> WriterProperties {
             properties = properties.set_column_encoding(column.into(), Encoding::DELTA_BINARY_PACKED);
         }
     }
-    properties.build()
+    properties
 }
