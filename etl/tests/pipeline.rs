@@ -2,11 +2,7 @@
 
 mod common;
 
-use std::{
-    fs::File,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{fs::File, path::Path, process::Stdio};
 
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, Utc};
@@ -20,6 +16,7 @@ use etl::{
 };
 use model::{ledger::Book, topic::Topic};
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use tokio::process::Command;
 
 fn moment() -> DateTime<Utc> {
     "2026-03-01T23:59:00Z".parse().expect("a constant")
@@ -39,7 +36,7 @@ async fn start(world: &World) -> Result<Pipeline> {
     Pipeline::start(world.settings.clone(), &world.services.kafka, &world.services.redis_url).await
 }
 
-/// A worker in a process of its own.
+/// A worker in a process of its own, which ends with the test.
 fn worker(world: &World) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_streamlinehub-worker"));
     command
@@ -52,7 +49,8 @@ fn worker(world: &World) -> Command {
         .env("DELTA_LAKE_PATH", world.lake.root())
         .env("BUFFER_MAX_WAIT_MS", "50")
         .env("LOG_LEVEL", "error")
-        .stdin(Stdio::null());
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
     command
 }
 
@@ -185,8 +183,7 @@ async fn a_worker_killed_at_any_moment_loses_and_doubles_nothing() -> Result<()>
         }
         // A random moment, not a condition: what is tested is that no moment does harm.
         tokio::time::sleep(std::time::Duration::from_millis(random.random_range(50..2_500))).await;
-        worker.kill()?;
-        worker.wait()?;
+        worker.kill().await?;
     }
     let pipeline = start(&world).await?;
     world.settle().await?;
@@ -224,8 +221,7 @@ async fn a_chunk_that_redis_kept_is_not_taken_for_the_next() -> Result<()> {
     send(1).await?;
     world.settle().await?;
     world.check_layers(2).await?;
-    worker.kill()?;
-    worker.wait()?;
+    worker.kill().await?;
     world.services.stop().await;
     Ok(())
 }

@@ -2,11 +2,7 @@
 
 mod common;
 
-use std::{
-    process::{Command, Stdio},
-    sync::Arc,
-    time::Duration,
-};
+use std::{process::Stdio, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use common::{INSTANCE, World};
@@ -158,7 +154,7 @@ async fn what_was_found_is_counted_once_though_workers_are_killed() -> Result<()
         {name = 'not_one', table = 'silver.transactions', expression = 'amount <> 1', action = 'drop'}]";
     let mut random = StdRng::seed_from_u64(9);
     for round in 0..6 {
-        let mut worker = Command::new(env!("CARGO_BIN_EXE_streamlinehub-worker"))
+        let mut worker = tokio::process::Command::new(env!("CARGO_BIN_EXE_streamlinehub-worker"))
             .arg("run")
             .env("KAFKA_BOOTSTRAP_SERVERS", world.services.kafka.servers())
             .env("REDIS_URL", &world.services.redis_url)
@@ -170,6 +166,7 @@ async fn what_was_found_is_counted_once_though_workers_are_killed() -> Result<()
             .env("QUALITY_RULES", list)
             .env("LOG_LEVEL", "error")
             .stdin(Stdio::null())
+            .kill_on_drop(true)
             .spawn()
             .context("the worker")?;
         let numbers = round * 1_000..(round + 1) * 1_000;
@@ -178,8 +175,7 @@ async fn what_was_found_is_counted_once_though_workers_are_killed() -> Result<()
             .await?;
         // A random moment, not a condition: what is tested is that no moment does harm.
         tokio::time::sleep(Duration::from_millis(random.random_range(50..2_500))).await;
-        worker.kill()?;
-        worker.wait()?;
+        worker.kill().await?;
     }
     let pipeline = start(&world, |settings| {
         settings.quality.rules = vec![
