@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Feeds the readers of events with what a fuzzer comes up with: no panic, no more than 512 MB, and the two ways of reading agree.
+# Feeds the readers of events with what a fuzzer comes up with: no panic, no more than 512 MB.
 # Usage: scripts/fuzz.sh [SECONDS]     for each of the two targets (60)
 source "$(dirname "$0")/env.sh"
 cd "$ROOT"

@@ -6,8 +6,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use etl::produce::generate::Generator;
 use model::{
     check::{self, NoFields},
-    event::Transaction,
-    read,
+    event::{Envelope, Rejection, Transaction, parse},
     topic::Topic,
 };
 
@@ -41,16 +40,18 @@ fn reading(criterion: &mut Criterion) {
     let (views, sales) = (Sample::views(), Sample::sales());
     let mut group = criterion.benchmark_group("1000 page views of 250 bytes");
     group.throughput(Throughput::Bytes(views.bytes));
-    group.bench_function("plainly", |bencher| {
-        bencher.iter(|| views.texts.iter().filter_map(|text| read::plainly(text)).count());
+    group.bench_function("envelope", |bencher| {
+        bencher.iter(|| {
+            views.texts.iter().filter_map(|text| parse::<Envelope<'_>>(text, Rejection::Envelope).ok()).count()
+        });
     });
-    group.bench_function("by serde", |bencher| {
+    group.bench_function("envelope and fields", |bencher| {
         bencher.iter(|| views.texts.iter().filter_map(|text| check::whole::<NoFields>(text).ok()).count());
     });
     group.finish();
     let mut group = criterion.benchmark_group("1000 baskets");
     group.throughput(Throughput::Bytes(sales.bytes));
-    group.bench_function("by serde", |bencher| {
+    group.bench_function("envelope and fields", |bencher| {
         bencher.iter(|| sales.texts.iter().filter_map(|text| check::whole::<Transaction<'_>>(text).ok()).count());
     });
     group.finish();

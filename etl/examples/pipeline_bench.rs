@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use chrono::Utc;
 use clap::Parser;
 use deltalake::{
@@ -29,7 +29,7 @@ use etl::{
     lake::{Lake, schema, table::writer_properties},
     produce::generate::{self, Generator, Load},
 };
-use model::{read, topic::Topic};
+use model::{check, topic::Topic};
 use nix::{
     sys::{
         resource::{UsageWho, getrusage},
@@ -169,8 +169,7 @@ impl Bench {
         let consuming = tokio::task::spawn_blocking(move || per_event(count, || consume(&cluster, count))).await??;
         let envelope = per_event(SAMPLE as u64, || {
             for payload in &payloads {
-                let text = std::str::from_utf8(payload)?;
-                read::plainly(text).context("an event of ours is plain")?;
+                check::envelope(payload, 1 << 20).map_err(|(_, reason)| anyhow!(reason))?;
             }
             Ok(())
         })?;

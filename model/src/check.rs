@@ -28,7 +28,7 @@ fn text(payload: &[u8], max_event_bytes: usize) -> Result<&str, Fault> {
         let reason = format!("the event has {} bytes; at most {max_event_bytes} are accepted", payload.len());
         return Err((Rejection::TooLarge, reason));
     }
-    std::str::from_utf8(payload)
+    simdutf8::compat::from_utf8(payload)
         .map_err(|error| (Rejection::NotUtf8, format!("invalid UTF-8 at byte {}", error.valid_up_to())))
 }
 

@@ -35,7 +35,5 @@ pub mod pipeline;
 pub mod quality;
 pub mod query;
 pub mod range;
-#[cfg(feature = "read")]
-pub mod read;
 pub mod saved;
 pub mod topic;

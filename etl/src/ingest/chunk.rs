@@ -3,10 +3,7 @@
 //! The same columns go as one Arrow IPC value into Redis and from there into Parquet, so that an event's bytes are
 //! copied, but never parsed and printed again. Of the payload only the envelope is looked at.
 
-use std::{
-    borrow::Cow,
-    sync::{Arc, LazyLock},
-};
+use std::sync::{Arc, LazyLock};
 
 use anyhow::{Context, Result};
 use deltalake::arrow::{
@@ -15,10 +12,7 @@ use deltalake::arrow::{
     datatypes::{DataType, Field, Schema, SchemaRef},
     ipc::{reader::StreamDecoder, writer::StreamWriter},
 };
-use model::{
-    check::{self, Fault},
-    read,
-};
+use model::check;
 use rdkafka::{
     Message,
     message::{BorrowedMessage, Headers},
@@ -132,9 +126,9 @@ impl ChunkBuilder {
         self.key.append_option(message.key());
         self.headers.append_option(headers_as_json(message));
         self.payload.append_value(payload);
-        match event_type(payload, max_event_bytes) {
-            Ok(event_type) => {
-                self.event_type.append_value(event_type);
+        match check::envelope(payload, max_event_bytes) {
+            Ok(envelope) => {
+                self.event_type.append_value(envelope.event_type);
                 self.rejection.append_null();
                 self.reason.append_null();
             }
@@ -190,15 +184,6 @@ impl ChunkBuilder {
         self.offset = Int64Builder::with_capacity(self.rows);
         (self.rows, self.rejected, self.bytes, self.skipped) = (0, 0, 0, 0);
         Ok(chunk)
-    }
-}
-
-/// Looks at the envelope and nothing else.
-fn event_type(payload: &[u8], max_event_bytes: usize) -> Result<Cow<'_, str>, Fault> {
-    let plain = (payload.len() <= max_event_bytes).then(|| simdutf8::basic::from_utf8(payload).ok()).flatten();
-    match plain.and_then(read::plainly) {
-        Some(head) => Ok(head.event_type),
-        None => Ok(check::envelope(payload, max_event_bytes)?.event_type),
     }
 }
 

@@ -4,7 +4,10 @@ use deltalake::arrow::{
     array::{Array, AsArray, RecordBatch},
     datatypes::{Int32Type, Int64Type, TimestampMicrosecondType},
 };
-use model::{check::Fault, event::Rejection, read::Head};
+use model::{
+    check::Fault,
+    event::{Envelope, Rejection},
+};
 
 /// Rows of one Bronze file.
 pub(super) struct SourceBatch {
@@ -25,7 +28,7 @@ pub(super) struct Source {
 /// An event with the fields of its topic.
 pub(super) struct Event<'a, T> {
     pub(super) source: Source,
-    pub(super) head: Head<'a>,
+    pub(super) envelope: Envelope<'a>,
     pub(super) fields: T,
 }
 
@@ -44,7 +47,7 @@ pub(super) struct Rejected {
 /// Reads every row as an event with the fields of its topic.
 pub(super) fn events<'a, T>(
     batches: &'a [SourceBatch],
-    read: impl Fn(&'a str) -> Result<(Head<'a>, T), Fault>,
+    read: impl Fn(&'a str) -> Result<(Envelope<'a>, T), Fault>,
 ) -> (Vec<Event<'a, T>>, Vec<Rejected>) {
     let mut events = Vec::with_capacity(batches.iter().map(|source| source.batch.num_rows()).sum());
     let mut rejected = Vec::new();
@@ -63,7 +66,7 @@ pub(super) fn events<'a, T>(
             };
             let text = payload.value(row);
             match read(text) {
-                Ok((head, fields)) => events.push(Event { source, head, fields }),
+                Ok((envelope, fields)) => events.push(Event { source, envelope, fields }),
                 Err((rejection, reason)) => {
                     let key = batch["key"].as_binary::<i32>();
                     let headers = batch["headers"].as_string::<i32>();

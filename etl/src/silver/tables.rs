@@ -8,14 +8,13 @@ use deltalake::arrow::array::{
     StringBuilder, TimestampMicrosecondArray,
 };
 use model::{
-    check::{self, Fault},
-    event::{Customer, Product, Transaction},
+    check,
+    event::{Customer, Product, Rejection, Transaction, parse},
     money,
-    read::{self, Head},
     topic::Topic,
 };
 use rust_decimal::Decimal;
-use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::parse::{self, Event, Rejected, Source, SourceBatch};
 use crate::lake::schema::{self, TableSpec};
@@ -50,27 +49,22 @@ pub(super) struct Made {
 pub(super) fn make(topic: Topic, batches: &[SourceBatch]) -> Result<Made> {
     match topic {
         Topic::Transaction => {
-            let (events, rejected) = parse::events(batches, whole::<Transaction<'_>>);
+            let (events, rejected) = parse::events(batches, check::whole::<Transaction<'_>>);
             Ok(Made { tables: vec![transactions(&events)?, lines(&events)?, all_events(topic, &events)?], rejected })
         }
         Topic::Customer => {
-            let (events, rejected) = parse::events(batches, whole::<Customer<'_>>);
+            let (events, rejected) = parse::events(batches, check::whole::<Customer<'_>>);
             Ok(Made { tables: vec![customers(&events)?, all_events(topic, &events)?], rejected })
         }
         Topic::Product => {
-            let (events, rejected) = parse::events(batches, whole::<Product<'_>>);
+            let (events, rejected) = parse::events(batches, check::whole::<Product<'_>>);
             Ok(Made { tables: vec![products(&events)?, all_events(topic, &events)?], rejected })
         }
         Topic::Analytics => {
-            let (events, rejected) = parse::events(batches, |text| Ok((read::head(text)?, ())));
+            let (events, rejected) = parse::events(batches, |text| Ok((parse(text, Rejection::Envelope)?, ())));
             Ok(Made { tables: vec![all_events(topic, &events)?], rejected })
         }
     }
-}
-
-/// An event with the fields of its topic.
-fn whole<'a, T: Deserialize<'a>>(text: &'a str) -> std::result::Result<(Head<'a>, T), Fault> {
-    check::whole(text).map(|(envelope, fields)| (envelope.into(), fields))
 }
 
 const DAY: i64 = 86_400_000_000;
@@ -82,11 +76,11 @@ fn date(micros: i64) -> i32 {
 }
 
 fn identity<T>(events: &[Event<'_, T>]) -> Vec<(u128, i32)> {
-    events.iter().map(|event| (event.head.event_id.as_u128(), date(micros(event)))).collect()
+    events.iter().map(|event| (event.envelope.event_id.as_u128(), date(micros(event)))).collect()
 }
 
 fn micros<T>(event: &Event<'_, T>) -> i64 {
-    event.head.occurred_at
+    event.envelope.occurred_at.timestamp_micros()
 }
 
 /// Columns from any rows: how each value is picked is said by a closure.
@@ -195,9 +189,9 @@ fn transactions(events: &[Event<'_, Transaction<'_>>]) -> Result<Rows> {
         .collect();
     let rows: Vec<(&Event<'_, Transaction<'_>>, &Option<String>)> = events.iter().zip(&codes).collect();
     let batch = Columns::new(&rows)
-        .id(|(event, _)| event.head.event_id)
+        .id(|(event, _)| event.envelope.event_id)
         .text(|(event, _)| &event.fields.transaction_id)
-        .optional_text(|(event, _)| text(&event.head.customer_id))
+        .optional_text(|(event, _)| text(&event.envelope.customer_id))
         .optional_text(|(event, _)| text(&event.fields.store_id))
         .time(|(event, _)| micros(event))
         .amount(|(event, _)| event.fields.amount)
@@ -221,11 +215,11 @@ fn lines(events: &[Event<'_, Transaction<'_>>]) -> Result<Rows> {
         }
     }
     let batch = Columns::new(&rows)
-        .id(|(event, _, _)| event.head.event_id)
+        .id(|(event, _, _)| event.envelope.event_id)
         .text(|(event, _, _)| &event.fields.transaction_id)
         .int(|(_, number, _)| count(*number + 1))
         .text(|(_, _, line)| &line.product_id)
-        .optional_text(|(event, _, _)| text(&event.head.customer_id))
+        .optional_text(|(event, _, _)| text(&event.envelope.customer_id))
         .optional_text(|(event, _, _)| text(&event.fields.store_id))
         .time(|(event, _, _)| micros(event))
         .amount(|(_, _, line)| line.quantity)
@@ -239,14 +233,14 @@ fn lines(events: &[Event<'_, Transaction<'_>>]) -> Result<Rows> {
 
 fn all_events<T>(topic: Topic, events: &[Event<'_, T>]) -> Result<Rows> {
     let batch = Columns::new(events)
-        .id(|event| event.head.event_id)
+        .id(|event| event.envelope.event_id)
         .text(|_| topic.name())
-        .text(|event| &event.head.event_type)
+        .text(|event| &event.envelope.event_type)
         .time(micros)
-        .optional_text(|event| text(&event.head.customer_id))
-        .optional_text(|event| text(&event.head.session_id))
-        .optional_text(|event| text(&event.head.device))
-        .optional_text(|event| event.head.properties)
+        .optional_text(|event| text(&event.envelope.customer_id))
+        .optional_text(|event| text(&event.envelope.session_id))
+        .optional_text(|event| text(&event.envelope.device))
+        .optional_text(|event| event.envelope.properties.map(RawValue::get))
         .finish(&schema::EVENTS, |event| event.source, micros)?;
     Ok(Rows { batch, events: identity(events), event_of_row: (0..events.len()).collect() })
 }
@@ -254,7 +248,7 @@ fn all_events<T>(topic: Topic, events: &[Event<'_, T>]) -> Result<Rows> {
 fn customers(events: &[Event<'_, Customer<'_>>]) -> Result<Rows> {
     let batch = Columns::new(events)
         .text(|event| &event.fields.customer_id)
-        .id(|event| event.head.event_id)
+        .id(|event| event.envelope.event_id)
         .time(micros)
         .optional_text(|event| text(&event.fields.age))
         .optional_text(|event| text(&event.fields.income))
@@ -266,7 +260,7 @@ fn customers(events: &[Event<'_, Customer<'_>>]) -> Result<Rows> {
         .optional_text(|event| text(&event.fields.segment))
         .optional_amount(|event| event.fields.lifetime_value)
         .optional_float(|event| event.fields.churn_probability)
-        .optional_text(|event| event.head.properties)
+        .optional_text(|event| event.envelope.properties.map(RawValue::get))
         .finish(&schema::CUSTOMERS, |event| event.source, micros)?;
     Ok(Rows { batch, events: identity(events), event_of_row: (0..events.len()).collect() })
 }
@@ -274,7 +268,7 @@ fn customers(events: &[Event<'_, Customer<'_>>]) -> Result<Rows> {
 fn products(events: &[Event<'_, Product<'_>>]) -> Result<Rows> {
     let batch = Columns::new(events)
         .text(|event| &event.fields.product_id)
-        .id(|event| event.head.event_id)
+        .id(|event| event.envelope.event_id)
         .time(micros)
         .optional_text(|event| text(&event.fields.name))
         .optional_text(|event| text(&event.fields.department))
@@ -287,7 +281,7 @@ fn products(events: &[Event<'_, Product<'_>>]) -> Result<Rows> {
         .optional_long(|event| event.fields.inventory)
         .optional_float(|event| event.fields.rating)
         .optional_float(|event| event.fields.recommendation_score)
-        .optional_text(|event| event.head.properties)
+        .optional_text(|event| event.envelope.properties.map(RawValue::get))
         .finish(&schema::PRODUCTS, |event| event.source, micros)?;
     Ok(Rows { batch, events: identity(events), event_of_row: (0..events.len()).collect() })
 }
