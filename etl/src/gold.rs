@@ -310,7 +310,7 @@ impl GoldTable {
         self.source.refresh().await?;
         let source = self.source.source_name();
         let position = self.table.position(&source).await?;
-        let changes = self.source.changes_since(position, batch_rows).await?;
+        let changes = self.source.changes_since(position, batch_rows, u64::MAX).await?;
         let Some(last) = changes.last().map(|change| change.version) else { return Ok(None) };
         let position = Position { source, at: last };
         let mut rows = Vec::new();

@@ -96,6 +96,6 @@ pub async fn consumed_by_all(lake: &Lake, table: &LakeTable) -> Result<i64> {
 /// Whether the table has consumed every version of its source that holds rows.
 async fn consumed(source: &LakeTable, mut table: LakeTable) -> Result<bool> {
     let position = table.position(&source.source_name()).await?;
-    let changes = source.changes_since(position, u64::MAX).await?;
+    let changes = source.changes_since(position, u64::MAX, u64::MAX).await?;
     Ok(changes.iter().all(|change| change.files.is_empty()))
 }

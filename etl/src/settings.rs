@@ -206,6 +206,7 @@ pub struct Buffer {
 #[serde(deny_unknown_fields)]
 pub struct Silver {
     pub batch_events: u64,
+    pub batch_bytes: u64,
     /// Columns beside those that every lake has.
     pub fields: Vec<Field>,
 }

@@ -26,16 +26,16 @@ async fn the_log_is_kept_for_whoever_has_still_to_read_it() -> Result<()> {
     let last = source.version();
 
     delete_old(&lake, &source, &settings).await?;
-    ensure!(!source.changes_since(None, u64::MAX).await?.is_empty(), "nobody has read anything yet");
+    ensure!(!source.changes_since(None, u64::MAX, u64::MAX).await?.is_empty(), "nobody has read anything yet");
 
     let read = CHECKPOINT + 50;
     let mut consumer = lake.table(&schema::EVENTS).await?;
     let position = Position { source: source.source_name(), at: read };
     consumer.append(Vec::new(), &[position]).await?;
     delete_old(&lake, &source, &settings).await?;
-    let unread = source.changes_since(Some(read), u64::MAX).await?;
+    let unread = source.changes_since(Some(read), u64::MAX, u64::MAX).await?;
     ensure!(unread.last().map(|change| change.version) == Some(last), "what was not read is there");
-    ensure!(source.changes_since(None, u64::MAX).await.is_err(), "what everybody has read is gone");
+    ensure!(source.changes_since(None, u64::MAX, u64::MAX).await.is_err(), "what everybody has read is gone");
 
     let mut opened = lake.table(schema::bronze_of(Topic::Analytics)).await?;
     let place = Position::kafka(Topic::Analytics.name(), 0, 0).source;

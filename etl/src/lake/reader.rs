@@ -24,6 +24,8 @@ use crate::chaos;
 pub struct Change {
     pub version: i64,
     pub files: Vec<Add>,
+    /// Whether it took rows away too.
+    pub removed: bool,
 }
 
 impl Change {
@@ -31,6 +33,12 @@ impl Change {
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.files.iter().map(rows_of).sum()
+    }
+
+    /// Bytes of the added files, compressed as they are.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| u64::try_from(file.size).unwrap_or(0)).sum()
     }
 }
 
@@ -69,17 +77,19 @@ impl Reader {
     /// What was added after the given version, oldest first, up to the version that was read last. Files that only
     /// rearrange rows, as compaction does, are left out.
     ///
-    /// At least one version is returned where there is one; then as many more as fit into `max_rows`.
+    /// At least one version is returned where there is one; then as many more as fit into `max_rows`, and their files into
+    /// `max_bytes`.
     ///
     /// # Errors
     /// When the log cannot be read, or no longer reaches back that far.
-    pub async fn changes_since(&self, version: Option<i64>, max_rows: u64) -> Result<Vec<Change>> {
+    pub async fn changes_since(&self, version: Option<i64>, max_rows: u64, max_bytes: u64) -> Result<Vec<Change>> {
         let mut changes = Vec::new();
-        let mut rows = 0;
+        let (mut rows, mut bytes) = (0, 0);
         for version in version.map_or(0, |version| version + 1)..=self.version() {
             let change = self.change(version).await?;
             rows += change.rows();
-            if rows > max_rows && !changes.is_empty() {
+            bytes += change.bytes();
+            if (rows > max_rows || bytes > max_bytes) && !changes.is_empty() {
                 break;
             }
             changes.push(change);
@@ -105,11 +115,12 @@ impl Reader {
                 self.source_name()
             );
         };
+        let removed = actions.iter().any(|action| matches!(action, Action::Remove(remove) if remove.data_change));
         let files = actions.into_iter().filter_map(|action| match action {
             Action::Add(add) if add.data_change => Some(add),
             _ => None,
         });
-        Ok(Change { version, files: files.collect() })
+        Ok(Change { version, files: files.collect(), removed })
     }
 
     /// The named columns of one file; columns that are partitions are not in files.

@@ -390,8 +390,8 @@ impl LakeTable {
     ///
     /// # Errors
     /// When the log cannot be read, or no longer reaches back that far.
-    pub async fn changes_since(&self, version: Option<i64>, max_rows: u64) -> Result<Vec<Change>> {
-        self.reader().changes_since(version, max_rows).await
+    pub async fn changes_since(&self, version: Option<i64>, max_rows: u64, max_bytes: u64) -> Result<Vec<Change>> {
+        self.reader().changes_since(version, max_rows, max_bytes).await
     }
 
     /// See [`Reader::actions`].

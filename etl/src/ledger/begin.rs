@@ -154,7 +154,7 @@ async fn silver(lake: &Lake, topic: Topic) -> Result<()> {
     let Some(position) = table.position(&source).await? else { return Ok(()) };
     let mut below = lake.table(schema::bronze_of(topic)).await?;
     let mut unread = HashSet::new();
-    for change in below.changes_since(Some(position), u64::MAX).await? {
+    for change in below.changes_since(Some(position), u64::MAX, u64::MAX).await? {
         each_place(&below, &change.files, |place| {
             unread.insert(place);
         })

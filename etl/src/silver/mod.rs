@@ -72,7 +72,7 @@ pub struct Silver {
     next: VecDeque<Next>,
 }
 
-/// So many batches are made while another is written: making and writing take about as long, each a core.
+/// So many batches are made while another is written, unless they are large: making and writing take about as long, each a core.
 const AHEAD: usize = 2;
 
 /// Rows of Silver, made and not yet written.
@@ -92,6 +92,8 @@ struct Next {
     after: Option<i64>,
     /// The last Bronze version in it.
     last: i64,
+    /// Bytes of Bronze's files in it.
+    bytes: u64,
     batch: AbortOnDropHandle<Result<Batch>>,
 }
 
@@ -189,7 +191,15 @@ impl Silver {
         let behind = positions.iter().copied().min().flatten();
         let ahead = positions.iter().copied().flatten().filter(|&position| Some(position) > behind).min();
         let began = Instant::now();
-        let Some(batch) = self.batch_after(behind, ahead).await? else { return Ok(false) };
+        let Some(batch) = self.batch_after(behind, ahead).await? else {
+            // A topic that nobody uses needs no memory.
+            if behind.is_some() {
+                for target in &mut self.targets {
+                    target.look_ahead().await?;
+                }
+            }
+            return Ok(false);
+        };
         if ahead.is_none() {
             self.prepare_more(batch.last).await?;
         }
@@ -220,9 +230,10 @@ impl Silver {
         }
     }
 
-    /// Has the batches after the Bronze version made, as far as there are any.
+    /// Has the batches after the Bronze version made, as far as there are any and memory for them.
     async fn prepare_more(&mut self, version: i64) -> Result<()> {
-        while self.next.len() < AHEAD {
+        let most = self.settings.silver.batch_bytes;
+        while self.next.len() < AHEAD && self.next.iter().map(|next| next.bytes).sum::<u64>() < most {
             let last = self.next.back().map_or(version, |next| next.last);
             match self.prepare(Some(last), None).await? {
                 Some(next) => self.next.push_back(next),
@@ -234,10 +245,11 @@ impl Silver {
 
     /// Begins to read the Bronze versions after the given one, up to `ahead`, and to make rows of them.
     async fn prepare(&self, after: Option<i64>, ahead: Option<i64>) -> Result<Option<Next>> {
-        let (topic, bronze, most) = (self.topic, self.bronze.reader(), self.settings.silver.batch_events);
-        let mut changes = bronze.changes_since(after, most).await?;
+        let (topic, bronze, silver) = (self.topic, self.bronze.reader(), &self.settings.silver);
+        let mut changes = bronze.changes_since(after, silver.batch_events, silver.batch_bytes).await?;
         changes.retain(|change| ahead.is_none_or(|ahead| change.version <= ahead));
         let Some(last) = changes.last().map(|change| change.version) else { return Ok(None) };
+        let bytes = changes.iter().map(Change::bytes).sum();
         let rules = Arc::clone(&self.rules);
         let batch = async move {
             let events = changes.iter().map(Change::rows).sum();
@@ -254,7 +266,7 @@ impl Silver {
             let judged = tokio::task::spawn_blocking(judged).await?;
             Ok(Batch { last, events, judged: judged?, tally })
         };
-        Ok(Some(Next { after, last, batch: AbortOnDropHandle::new(tokio::spawn(batch)) }))
+        Ok(Some(Next { after, last, bytes, batch: AbortOnDropHandle::new(tokio::spawn(batch)) }))
     }
 
     async fn take(

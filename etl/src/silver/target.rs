@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use deltalake::{
     arrow::{
         array::{AsArray, BooleanArray, RecordBatch},
@@ -14,13 +14,16 @@ use deltalake::{
         datatypes::TimestampMicrosecondType,
     },
     datafusion::prelude::{SessionContext, col},
+    kernel::Add,
 };
 use hashbrown::{HashMap, HashSet};
 use model::topic::Topic;
+use tracing::debug;
 use uuid::Uuid;
 
 use super::{seen::Seen, tables::Rows};
 use crate::{
+    chaos,
     lake::{Lake, LakeTable, TableSpec, schema, table::Position},
     ledger::{self, Count, Tally},
 };
@@ -80,14 +83,32 @@ impl Target {
         Ok(Target { table, memory, version })
     }
 
-    /// Reads what others committed, which the memory knows nothing of.
+    /// Reads what others committed, and remembers it too: the other topics write to the table of all events as often as this
+    /// one does, and what a commit costs must not grow with the table.
     pub(super) async fn refresh(&mut self) -> Result<()> {
         self.table.refresh().await?;
-        if self.table.version() != self.version {
-            self.forget();
-            self.version = self.table.version();
+        if self.table.version() == self.version {
+            return Ok(());
         }
+        match &mut self.memory {
+            Memory::Events(seen) => {
+                if let Err(error) = seen.learn(&self.table, self.version).await {
+                    debug!(error = format!("{error:#}"), "what is known of the events is read anew");
+                    self.forget();
+                }
+            }
+            Memory::Things { newest, .. } => *newest = None,
+        }
+        self.version = self.table.version();
         Ok(())
+    }
+
+    /// Reads what the table has of today, so that the first events need not wait for that.
+    pub(super) async fn look_ahead(&mut self) -> Result<()> {
+        match &mut self.memory {
+            Memory::Events(seen) => seen.load(&self.table, &BTreeSet::from([today()])).await,
+            Memory::Things { .. } => Ok(()),
+        }
     }
 
     /// Forgets what was seen; it is read from the table when it is needed.
@@ -106,9 +127,12 @@ impl Target {
         position: &Position,
         tally: &Tally,
     ) -> Result<Written> {
+        let before = self.table.version();
         let written = self.write_new(topic, rows, position, tally).await;
         match &written {
-            Ok(_) => self.version = self.table.version(),
+            // Where others committed in between, the next refresh reads theirs, and ours once more.
+            Ok(_) if self.table.version() == before + 1 => self.version = before + 1,
+            Ok(_) => {}
             // It was remembered before it was written.
             Err(_) => self.forget(),
         }
@@ -177,11 +201,34 @@ impl SeenEvents {
         if missing.is_empty() {
             return Ok(());
         }
-        for file in table.files(Some(&missing))? {
+        let files = table.files(Some(&missing))?;
+        let read = self.remember(table, &files).await;
+        if read.is_err() {
+            // Half of a date would pass for all of it.
+            self.dates.retain(|&date, _| !missing.contains(&date_name(date)));
+        }
+        read
+    }
+
+    /// Remembers what was committed after the version, of the dates that are in memory.
+    async fn learn(&mut self, table: &LakeTable, version: i64) -> Result<()> {
+        if self.dates.is_empty() {
+            return Ok(());
+        }
+        for change in table.changes_since(Some(version), u64::MAX, u64::MAX).await? {
+            ensure!(!change.removed, "rows were taken out of the table");
+            self.remember(table, &change.files).await?;
+        }
+        Ok(())
+    }
+
+    /// Remembers the events in the files, of the dates that are in memory.
+    async fn remember(&mut self, table: &LakeTable, files: &[Add]) -> Result<()> {
+        for file in files {
             let Some(Some(name)) = file.partition_values.get("date") else { continue };
             let date = date_number(name)?;
             let Some(seen) = self.dates.get_mut(&date) else { continue };
-            for batch in table.read(&file, &["event_id"]).await? {
+            for batch in table.read(file, &["event_id"]).await? {
                 for id in batch["event_id"].as_string::<i32>().iter().flatten() {
                     let id = Uuid::parse_str(id).context("an event_id in Silver is no UUID")?;
                     seen.ids.insert(id.as_u128(), &self.folder)?;
@@ -202,6 +249,12 @@ impl SeenEvents {
             self.dates.remove(&date);
         }
     }
+}
+
+/// Days since 1970.
+fn today() -> i32 {
+    let days = (chaos::now().date_naive() - chrono::NaiveDate::default()).num_days();
+    i32::try_from(days).unwrap_or_default()
 }
 
 /// Days since 1970 as a Delta partition value.
