@@ -192,8 +192,8 @@ impl Silver {
         let ahead = positions.iter().copied().flatten().filter(|&position| Some(position) > behind).min();
         let began = Instant::now();
         let Some(batch) = self.batch_after(behind, ahead).await? else {
-            // A topic that nobody uses needs no memory.
-            if behind.is_some() {
+            // A topic that nobody uses needs no memory: its Bronze is as it was made.
+            if behind > Some(0) {
                 for target in &mut self.targets {
                     target.look_ahead().await?;
                 }
