@@ -240,7 +240,7 @@ fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, 
 }
 
 /// Reads `2025-11-16T10:00:00Z`, with up to nine decimal places, as nearly all times are written; whatever else RFC 3339 allows
-/// is left to chrono, which takes several times as long.
+/// is left to chrono.
 fn plain_instant(text: &str) -> Option<DateTime<Utc>> {
     let bytes = text.as_bytes();
     let number = |from: usize, to: usize| -> Option<u32> {
