@@ -21,7 +21,7 @@ use crate::{
     maintenance,
     quality::{Rules, results::Collector},
     settings::{Settings, Stage},
-    silver::Silver,
+    silver::{AllEvents, Silver},
 };
 
 /// Pause before a topic's ingest that ended by a fault begins anew.
@@ -123,6 +123,7 @@ impl Pipeline {
         };
 
         let does = |stage| settings.pipeline.does(stage);
+        let events = AllEvents::open(&lake, &rules, &settings.cache_dir()).await?;
         for topic in Topic::ALL {
             let (bronze_committed, bronze_news) = watch::channel(-1);
             if does(Stage::Bronze) {
@@ -144,6 +145,7 @@ impl Pipeline {
                     settings.clone(),
                     rules.clone(),
                     &lake,
+                    &events,
                     stats.clone(),
                     silver_committed.clone(),
                 )

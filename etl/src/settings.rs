@@ -371,6 +371,12 @@ impl Settings {
         if self.secrets.path == Path::new("") { self.data_dir.join("secrets/keys") } else { self.secrets.path.clone() }
     }
 
+    /// For what may be lost at any time: it is made anew from the lake.
+    #[must_use]
+    pub fn cache_dir(&self) -> PathBuf {
+        self.data_dir.join("cache")
+    }
+
     /// The lake's root folder.
     #[must_use]
     pub fn lake_path(&self) -> PathBuf {

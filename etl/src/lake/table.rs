@@ -79,18 +79,24 @@ pub async fn has_news(table: &DeltaTable) -> Result<bool> {
     }
 }
 
+/// Another worker has committed what this one was about to.
+#[derive(Debug, thiserror::Error)]
+#[error("another worker committed first")]
+pub struct Overtaken;
+
 /// Whether a commit failed because another one came first. The table is then read anew and the step made again.
 #[must_use]
 pub fn is_conflict(error: &anyhow::Error) -> bool {
-    error.chain().filter_map(|cause| cause.downcast_ref()).any(|cause| {
-        matches!(
-            cause,
-            DeltaTableError::VersionAlreadyExists(_)
-                | DeltaTableError::Transaction {
-                    source: TransactionError::CommitConflict(_) | TransactionError::MaxCommitAttempts(_)
-                }
-        )
-    })
+    error.is::<Overtaken>()
+        || error.chain().filter_map(|cause| cause.downcast_ref()).any(|cause| {
+            matches!(
+                cause,
+                DeltaTableError::VersionAlreadyExists(_)
+                    | DeltaTableError::Transaction {
+                        source: TransactionError::CommitConflict(_) | TransactionError::MaxCommitAttempts(_)
+                    }
+            )
+        })
 }
 
 /// So often a table's log is read before it counts as unreadable.
@@ -107,6 +113,9 @@ async fn load(table: &mut DeltaTable) -> Result<(), DeltaTableError> {
     }
     table.load().await
 }
+
+/// So often a commit is tried with which nothing conflicts and yet others are first.
+const RETRIES: usize = 15;
 
 /// The value of each partition column.
 type PartitionValues = IndexMap<String, Scalar>;
@@ -265,9 +274,25 @@ impl LakeTable {
     /// # Errors
     /// When the files or the commit cannot be written; the table is then as it was.
     pub async fn append(&mut self, batches: Vec<RecordBatch>, positions: &[Position]) -> Result<()> {
+        let files = self.store(batches).await?;
+        self.commit(files, SaveMode::Append, positions, RETRIES).await
+    }
+
+    /// Stores rows in files, which are not in the table until they are committed with [`LakeTable::append_next`].
+    ///
+    /// # Errors
+    /// When the files cannot be written.
+    pub async fn store(&self, batches: Vec<RecordBatch>) -> Result<Vec<Action>> {
         let partition = self.one_date(&batches);
-        let adds = self.write_files(batches, partition).boxed().await?;
-        self.commit(adds, SaveMode::Append, positions).await
+        self.write_files(batches, partition).boxed().await
+    }
+
+    /// Adds stored files and positions as the version after the one at hand.
+    ///
+    /// # Errors
+    /// When the commit cannot be written. A conflict where the table has gone on, with whatever it was.
+    pub async fn append_next(&mut self, files: Vec<Action>, positions: &[Position]) -> Result<()> {
+        self.commit(files, SaveMode::Append, positions, 0).await
     }
 
     /// The same, for rows that all belong to one partition.
@@ -281,8 +306,8 @@ impl LakeTable {
         positions: &[Position],
     ) -> Result<()> {
         let values = partition.iter().map(|&(column, value)| (column.to_owned(), Scalar::Integer(value)));
-        let adds = self.write_files(batches, Some(values.collect())).boxed().await?;
-        self.commit(adds, SaveMode::Append, positions).await
+        let files = self.write_files(batches, Some(values.collect())).boxed().await?;
+        self.commit(files, SaveMode::Append, positions, RETRIES).await
     }
 
     /// The partition of the rows, where the table is partitioned by date and they are all of one.
@@ -319,7 +344,7 @@ impl LakeTable {
                 ..Default::default()
             })
         }));
-        self.commit(actions, SaveMode::Overwrite, positions).await
+        self.commit(actions, SaveMode::Overwrite, positions, RETRIES).await
     }
 
     /// Encodes and stores the batches, off the threads that everything else runs on: encoding is most of the work there is.
@@ -361,11 +386,18 @@ impl LakeTable {
         Ok(Some(Arc::new(schema)))
     }
 
-    async fn commit(&mut self, actions: Vec<Action>, mode: SaveMode, positions: &[Position]) -> Result<()> {
+    /// `retries`: how often others may be first, as long as nothing of theirs conflicts.
+    async fn commit(
+        &mut self,
+        actions: Vec<Action>,
+        mode: SaveMode,
+        positions: &[Position],
+        retries: usize,
+    ) -> Result<()> {
         let partition_by = self.spec.partitioned_by.iter().map(|&column| column.to_owned()).collect();
         self.point("commit.before")?;
         let operation = DeltaOperation::Write { mode, partition_by: Some(partition_by), predicate: None };
-        let properties = self.next_commit(positions);
+        let properties = self.next_commit(positions).with_max_retries(retries);
         let committed = CommitBuilder::from(properties)
             .with_actions(actions)
             .build(Some(self.table.snapshot()?.snapshot()), self.table.log_store(), operation)

@@ -3,16 +3,19 @@
 //! * [`parse`]: Bronze rows become events, or rejections with a reason
 //! * [`tables`]: events become the rows of each Silver table
 //! * `judged`: the quality rules say which events may stay
-//! * [`target`]: a Silver table under way: how rows get into it; [`seen`]: the events that it has
+//! * [`target`]: a Silver table under way, how rows get into it: [`events`], each once, which [`seen`] remembers, or [`things`],
+//!   the newest of each
 //!
 //! Each table records the Bronze version that it has consumed in the commit of its rows. After a crash between the commits
 //! of two tables, the one that is behind catches up alone, from the same Bronze versions and with the same result.
 
+mod events;
 mod judged;
 mod parse;
 mod seen;
 mod tables;
 mod target;
+mod things;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -25,13 +28,13 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{Instrument, debug, error, info_span};
 
-pub use self::tables::of as tables_of;
 use self::{
     judged::{Judged, judged},
     parse::{Rejected, SourceBatch},
     tables::Made,
-    target::Target,
+    target::{Addition, Target},
 };
+pub use self::{tables::of as tables_of, target::AllEvents};
 use crate::{
     chaos,
     ingest::{ingest_date, same_text},
@@ -105,6 +108,7 @@ impl Silver {
         settings: Arc<Settings>,
         rules: Arc<Rules>,
         lake: &Lake,
+        events: &AllEvents,
         worker: Arc<WorkerStats>,
         committed: watch::Sender<u64>,
     ) -> Result<Silver> {
@@ -112,9 +116,7 @@ impl Silver {
         let dead_letters = lake.table(&schema::DEAD_LETTERS).await?;
         let mut targets = Vec::new();
         for spec in tables::of(topic) {
-            let mut target = Target::open(lake, spec, settings.data_dir.join("cache")).await?;
-            rules.fields().evolve(&mut target.table).await?;
-            targets.push(target);
+            targets.push(Target::open(lake, spec, &rules, events, &settings.cache_dir()).await?);
         }
         let stats = worker.topic(topic);
         Ok(Silver {
@@ -170,11 +172,6 @@ impl Silver {
             lease.pass_on();
         }
         self.next.clear();
-        for target in &mut self.targets {
-            target.forget();
-            let _ = target.table.refresh().await;
-        }
-        let _ = self.dead_letters.refresh().await;
         tokio::time::sleep(RETRY).await;
     }
 
@@ -184,8 +181,7 @@ impl Silver {
         let source = self.bronze.source_name();
         let mut positions = Vec::new();
         for target in &mut self.targets {
-            target.refresh().await?;
-            positions.push(target.table.position(&source).await?);
+            positions.push(target.position(&source).await?);
         }
         // A table that is ahead waits for the others, which first catch up with it.
         let behind = positions.iter().copied().min().flatten();
@@ -286,17 +282,17 @@ impl Silver {
         for (&partition, counts) in notes.iter().flat_map(|note| &note.taken_out) {
             tally.add(Count::Dropped, partition, usize::try_from(counts.dropped).unwrap_or(usize::MAX));
         }
-        for ((target, (rows, note)), at) in self.targets.iter_mut().zip(tables.into_iter().zip(notes)).zip(positions) {
+        let targets = tables::of(topic).into_iter().zip(&mut self.targets);
+        for (((spec, target), (rows, note)), at) in targets.zip(tables.into_iter().zip(notes)).zip(positions) {
             if *at != behind {
                 continue;
             }
-            if !note.is_empty() {
-                target.table.note(NOTE, serde_json::to_value(note)?);
-            }
-            let written = target.write(topic, rows, &position, &tally).await?;
-            if std::ptr::eq(target.table.spec(), &raw const *schema::EVENTS) {
+            let note = if note.is_empty() { None } else { Some((NOTE, serde_json::to_value(note)?)) };
+            let addition = Addition { topic, rows, before: behind, position: &position, tally: &tally, note };
+            let written = target.write(addition).await?;
+            if std::ptr::eq(spec, &raw const *schema::EVENTS) {
                 self.stats.silver.duplicates(written.duplicates);
-            } else if std::ptr::eq(target.table.spec(), &raw const *schema::TRANSACTIONS) {
+            } else if std::ptr::eq(spec, &raw const *schema::TRANSACTIONS) {
                 self.worker.sales(sales(&written.batch));
             }
         }
