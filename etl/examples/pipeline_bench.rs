@@ -26,7 +26,7 @@ use deltalake::{
 };
 use etl::{
     kafka::{self, Cluster, Watermarks},
-    lake::{Lake, schema, table::writer_properties},
+    lake::{Lake, files::writer_properties, schema},
     produce::generate::{self, Generator, Load},
 };
 use model::{check, topic::Topic};

@@ -104,7 +104,7 @@ pub async fn merge_small_files(table: &LakeTable, spec: &TableSpec) -> Result<()
         .with_target_size(MERGED)
         .with_session_state(Arc::new(session.build()))
         .with_commit_properties(LakeTable::commit_properties(&[]))
-        .with_writer_properties(crate::lake::table::merged_properties(spec))
+        .with_writer_properties(crate::lake::files::merged_properties(spec))
         .await
         .with_context(|| format!("merging small files of {}", table.source_name()))?;
     chaos::point(format_args!("maintenance.merge.after"))?;

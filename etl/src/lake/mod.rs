@@ -2,9 +2,11 @@
 //!
 //! * [`schema`]: every table's columns and partitioning
 //! * [`positions`]: what commits carry beside rows
+//! * [`files`]: how Parquet files are written
 //! * [`table`]: one Delta table: commits that carry their source position
 //! * [`reader`]: what changed since a version, and the rows of files
 
+pub mod files;
 mod positions;
 pub mod reader;
 pub mod schema;

@@ -19,8 +19,8 @@ use delta_kernel::expressions::Scalar;
 use deltalake::{
     DeltaTable, DeltaTableBuilder, DeltaTableError, ObjectStoreError,
     arrow::{
-        array::{AsArray as _, RecordBatch, new_null_array},
-        datatypes::{DataType, Date32Type, Field, Schema, SchemaRef},
+        array::{AsArray as _, RecordBatch},
+        datatypes::{Date32Type, Schema, SchemaRef},
     },
     kernel::{
         Action, Add, StructType, Transaction,
@@ -28,10 +28,7 @@ use deltalake::{
         transaction::{CommitBuilder, CommitProperties, TransactionError},
     },
     logstore::{commit_uri_from_version, object_store::ObjectStoreExt as _},
-    parquet::{
-        basic::{Compression, Encoding, ZstdLevel},
-        file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder},
-    },
+    parquet::file::properties::WriterProperties,
     protocol::{DeltaOperation, SaveMode},
     writer::{DeltaWriter, RecordBatchWriter, WriteMode},
 };
@@ -41,6 +38,7 @@ use tokio::runtime::Handle;
 use url::Url;
 
 use super::{
+    files::{widened, writer_properties},
     positions::Positions,
     reader::{Change, Reader},
     schema::TableSpec,
@@ -483,60 +481,4 @@ impl LakeTable {
         let state = self.table.snapshot().ok()?;
         state.version_timestamp(u64::try_from(version).ok()?).and_then(DateTime::from_timestamp_millis)
     }
-}
-
-/// The batch with a column of nulls for each that the table has and the batch has not.
-fn widened(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-    let columns = schema.fields().iter().map(|field| {
-        let column = batch.column_by_name(field.name()).cloned();
-        column.unwrap_or_else(|| new_null_array(field.data_type(), batch.num_rows()))
-    });
-    Ok(RecordBatch::try_new(Arc::clone(schema), columns.collect())?)
-}
-
-/// Rows of a row group, which a writer holds in memory and a reader takes or leaves by its statistics.
-const ROW_GROUP: usize = 1 << 17;
-
-/// How the files of a table are written.
-#[must_use]
-pub fn writer_properties(spec: &TableSpec) -> WriterProperties {
-    properties_of(spec).build()
-}
-
-/// How merged files of a table are written: a row group says which events it may have, so that whoever looks for one reads that
-/// row group alone. In small files, which are merged soon, that would not pay.
-#[must_use]
-pub fn merged_properties(spec: &TableSpec) -> WriterProperties {
-    let properties = properties_of(spec);
-    if spec.schema.field_with_name(EVENT_ID).is_err() {
-        return properties.build();
-    }
-    properties
-        .set_column_bloom_filter_enabled(EVENT_ID.into(), true)
-        .set_column_bloom_filter_fpp(EVENT_ID.into(), 0.01)
-        .build()
-}
-
-/// The column that is looked for.
-const EVENT_ID: &str = "event_id";
-
-fn properties_of(spec: &TableSpec) -> WriterPropertiesBuilder {
-    let level = ZstdLevel::try_new(1).unwrap_or_default();
-    let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
-        .set_statistics_enabled(EnabledStatistics::None)
-        .set_max_row_group_row_count(Some(ROW_GROUP))
-        .set_created_by(format!("StreamlineHub {}", env!("CARGO_PKG_VERSION")));
-    for &column in spec.statistics {
-        properties = properties.set_column_statistics_enabled(column.into(), EnabledStatistics::Chunk);
-    }
-    for &column in spec.distinct {
-        properties = properties.set_column_dictionary_enabled(column.into(), false);
-        // Offsets and times grow by little from row to row.
-        let kind = spec.schema.field_with_name(column).map(Field::data_type);
-        if matches!(kind, Ok(DataType::Int64 | DataType::Timestamp(..))) {
-            properties = properties.set_column_encoding(column.into(), Encoding::DELTA_BINARY_PACKED);
-        }
-    }
-    properties
 }
