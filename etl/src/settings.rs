@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use ipnet::IpNet;
 use model::{quality::Rule, topic::Topic};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 /// The defaults, with a comment on each setting.
@@ -212,7 +212,7 @@ pub struct Silver {
 }
 
 /// A column of a Silver table that is taken from a place in the event.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Field {
     /// Such as `silver.events`.
@@ -224,7 +224,7 @@ pub struct Field {
     pub kind: FieldKind,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldKind {
     Text,

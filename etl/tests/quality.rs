@@ -208,6 +208,58 @@ async fn what_was_found_is_counted_once_though_workers_are_killed() -> Result<()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_ended_by_the_rules_that_it_was_begun_with() -> Result<()> {
+    let world = World::start().await?;
+    // The tables are there, and what made them is consumed.
+    let pipeline = start(&world, |_| {}).await?;
+    world.send(TOPIC.name(), std::iter::once(sale(1_000, "7", ""))).await?;
+    world.settle().await?;
+    pipeline.stop().await;
+    world
+        .send(TOPIC.name(), (0..1_000).map(|number| sale(number, ["7", "0", "1", "2"][number as usize % 4], "")))
+        .await?;
+    // Each worker dies at a later step of one batch, and the next has other rules.
+    for (amount, step) in [(1, "transactions"), (2, "transaction_lines"), (0, "events")] {
+        let rules = format!(
+            "[{{name = 'other_than', table = 'silver.transactions', expression = 'amount <> {amount}', action = 'quarantine'}}]"
+        );
+        let mut worker = tokio::process::Command::new(env!("CARGO_BIN_EXE_streamlinehub-worker"))
+            .arg("run")
+            .env("KAFKA_BOOTSTRAP_SERVERS", world.services.kafka.servers())
+            .env("REDIS_URL", &world.services.redis_url)
+            .env("KAFKA_INSTANCE", INSTANCE)
+            .env("DATABASE_URL", "postgres://unused")
+            .env("DELTA_LAKE_PATH", world.lake.root())
+            .env("BUFFER_MAX_WAIT_MS", "50")
+            .env("QUALITY_RULES", rules)
+            .env("FAILPOINTS", format!("silver/{step}.commit.before=return(kill)"))
+            .env("LOG_LEVEL", "error")
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .context("the worker")?;
+        let ended = tokio::time::timeout(Duration::from_secs(60), worker.wait()).await;
+        ensure!(!ended.context("the worker did not die")??.success(), "{step}: the worker ended well");
+    }
+    let pipeline = start(&world, |_| {}).await?;
+    world.settle().await?;
+    pipeline.stop().await;
+
+    let letters = world.row("SELECT count(*), max(reason) FROM bronze_dead_letters").await?;
+    ensure!(letters[0] != "0" && letters[1] == "other_than: amount = 1.0000", "{letters:?}");
+    let both = world
+        .row(
+            "SELECT count(*) FROM silver_events JOIN bronze_dead_letters ON source_partition = partition \
+             AND source_offset = \"offset\"",
+        )
+        .await?;
+    ensure!(both == ["0"], "{both:?} events are in Silver and dead letters");
+    world.check_layers(1_001 - letters[0].parse::<u64>()?).await?;
+    world.services.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn new_fields_stay_in_bronze_and_become_columns_once_they_are_declared() -> Result<()> {
     let world = World::start().await?;
     let campaign = |value: &str| format!(r#","properties":{{"campaign":{value}}},"later":{{"unknown":[1,2,3]}}"#);

@@ -4,14 +4,15 @@
 //! * [`judge`]: what the rules say of a batch, and which events they take out of it
 //! * [`results`]: what was said, as the table `gold.quality_results`
 //! * [`fields`]: columns of Silver that the settings declare
+//! * [`kept`]: what was declared when a batch was begun
 //!
 //! # Exactly once
 //! What the rules found in the rows of a commit stands in that commit's own entry of the Delta log ([`NOTE`]): it is there if and
 //! only if the rows are, and costs no commit of its own. [`results`] copies it into a table every few seconds, with the version that
 //! it has read as its position, as Gold does with rows.
 //!
-//! A rule says the same whenever it is asked (functions such as `now()` are refused), so that a batch that is taken again after a
-//! crash loses the same events. Bronze has every one of them, whatever the rules say.
+//! A rule says the same whenever it is asked (functions such as `now()` are refused), and a batch that was begun is ended by the
+//! rules that it was begun with, so that a batch that is taken again after a crash loses the same events. Bronze has every one of them, whatever the rules say.
 //!
 //! # The books
 //! Of the events of a batch of Bronze some become dead letters in Silver, some are taken out here, the rest goes to
@@ -20,6 +21,7 @@
 
 pub mod fields;
 pub mod judge;
+pub mod kept;
 pub mod results;
 pub mod rules;
 

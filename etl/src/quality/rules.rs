@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::{Context, Result, bail, ensure};
+use bytes::Bytes;
 use deltalake::{
     arrow::{
         array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch},
@@ -20,11 +21,12 @@ use model::{
     quality::{Action, Rule},
     topic::Layer,
 };
+use serde::{Deserialize, Serialize};
 
-use super::fields::Fields;
+use super::{fields::Fields, kept::number_of};
 use crate::{
     lake::{TableSpec, schema},
-    settings::Settings,
+    settings::{Field, Settings},
 };
 
 /// The most rules that a table may have.
@@ -39,9 +41,19 @@ pub struct Compiled {
     pub columns: Vec<String>,
 }
 
+/// Rules and columns as the settings declare them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Declared {
+    rules: Vec<Rule>,
+    fields: Vec<Field>,
+}
+
 /// All rules, by table, and the columns that the settings declare.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Rules {
+    /// What is declared, as JSON, and its number.
+    pub(super) declared: Bytes,
+    pub(super) number: i64,
     tables: BTreeMap<&'static str, Vec<Compiled>>,
     fields: Fields,
 }
@@ -79,10 +91,16 @@ impl Rules {
     /// # Errors
     /// Names the rule or the field at fault, and says what is wrong with it.
     pub fn compile(settings: &Settings) -> Result<Rules> {
-        let fields = Fields::read(&settings.silver.fields)?;
-        let mut rules = Rules { tables: BTreeMap::new(), fields };
+        let declared = Declared { rules: settings.quality.rules.clone(), fields: settings.silver.fields.clone() };
+        Rules::from_declared(&declared)
+    }
+
+    pub(super) fn from_declared(declared: &Declared) -> Result<Rules> {
+        let fields = Fields::read(&declared.fields)?;
+        let text = serde_json::to_vec(declared)?;
+        let mut rules = Rules { number: number_of(&text), declared: text.into(), tables: BTreeMap::new(), fields };
         let session = SessionContext::new();
-        for rule in &settings.quality.rules {
+        for rule in &declared.rules {
             let context = || format!("the quality rule `{}` cannot be used", rule.name);
             rules.add(&session, rule).with_context(context)?;
         }

@@ -114,7 +114,7 @@ impl Events {
 
     /// Writes the rows that the table does not have yet, and with them the position and what became of the batch.
     pub(super) async fn write(&mut self, addition: Addition<'_>) -> Result<Written> {
-        let Addition { topic, rows, before, position, tally, note } = addition;
+        let Addition { topic, rows, before, position, rules, tally, note } = addition;
         ensure!(self.position(&position.source).await? == before, Overtaken);
         self.unsure = true;
         let mut new = self.seen.new_events(&self.table, &rows).await?;
@@ -123,7 +123,8 @@ impl Events {
         let mut batch = rows.only(&new)?;
         let mut files = self.table.store(vec![batch.clone()]).await?;
         for _ in 0..ATTEMPTS {
-            let positions = ledger::silver(&mut self.table, topic, position, tally, &made, &batch).await?;
+            let mut positions = ledger::silver(&mut self.table, topic, position, tally, &made, &batch).await?;
+            positions.push(rules.clone());
             if let Some((name, content)) = note.clone() {
                 self.table.note(name, content);
             }

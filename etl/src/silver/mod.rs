@@ -7,7 +7,8 @@
 //!   the newest of each
 //!
 //! Each table records the Bronze version that it has consumed in the commit of its rows. After a crash between the commits
-//! of two tables, the one that is behind catches up alone, from the same Bronze versions and with the same result.
+//! of two tables, the one that is behind catches up alone, from the same Bronze versions, by the same rules and with the same
+//! result.
 
 mod events;
 mod judged;
@@ -78,6 +79,14 @@ pub struct Silver {
 /// So many batches are made while another is written, unless they are large: making and writing take about as long, each a core.
 const AHEAD: usize = 2;
 
+/// The position of a table that has nothing of a source yet.
+const NOTHING: i64 = -1;
+
+/// The name under which the dead letters say after which position the batch began whose letters they have.
+fn begun_key(source: &str) -> String {
+    format!("begun/{source}")
+}
+
 /// Rows of Silver, made and not yet written.
 struct Batch {
     /// The last Bronze version in it.
@@ -85,6 +94,8 @@ struct Batch {
     /// Bronze rows in it.
     events: u64,
     judged: Judged,
+    /// By which rules.
+    rules: Arc<Rules>,
     /// What was read, by partition.
     tally: Tally,
 }
@@ -114,6 +125,7 @@ impl Silver {
     ) -> Result<Silver> {
         let bronze = lake.table(schema::bronze_of(topic)).await?;
         let dead_letters = lake.table(&schema::DEAD_LETTERS).await?;
+        rules.keep(&dead_letters).await?;
         let mut targets = Vec::new();
         for spec in tables::of(topic) {
             targets.push(Target::open(lake, spec, &rules, events, &settings.cache_dir()).await?);
@@ -185,9 +197,14 @@ impl Silver {
         }
         // A table that is ahead waits for the others, which first catch up with it.
         let behind = positions.iter().copied().min().flatten();
-        let ahead = positions.iter().copied().flatten().filter(|&position| Some(position) > behind).min();
+        let letters = self.begun_after(behind, &source).await?;
+        let ahead = positions.iter().copied().chain([letters]).flatten().filter(|&at| Some(at) > behind).min();
+        let rules = match ahead {
+            Some(ahead) => self.rules_at(&source, ahead, &positions).await?,
+            None => Arc::clone(&self.rules),
+        };
         let began = Instant::now();
-        let Some(batch) = self.batch_after(behind, ahead).await? else {
+        let Some(batch) = self.batch_after(behind, ahead, &rules).await? else {
             // A topic that nobody uses needs no memory: its Bronze is as it was made.
             if behind > Some(0) {
                 for target in &mut self.targets {
@@ -210,15 +227,45 @@ impl Silver {
         Ok(true)
     }
 
+    /// The position of the dead letters, if they have those of the batch after this one. They may also be ahead because Silver's
+    /// tables were taken away, to be made anew.
+    async fn begun_after(&mut self, behind: Option<i64>, source: &str) -> Result<Option<i64>> {
+        self.dead_letters.refresh().await?;
+        let begun = self.dead_letters.position(&begun_key(source)).await?;
+        let letters = self.dead_letters.position(source).await?;
+        Ok(letters.filter(|_| begun == Some(behind.unwrap_or(NOTHING))))
+    }
+
+    /// The rules by which the rows up to `ahead` were judged that are in some table already, so that the others get the same; those
+    /// of now where they cannot be had any more.
+    async fn rules_at(&mut self, source: &str, ahead: i64, positions: &[Option<i64>]) -> Result<Arc<Rules>> {
+        let key = Rules::key(source);
+        let judged_by = match positions.iter().position(|&at| at == Some(ahead)) {
+            Some(table) => self.targets[table].position(&key).await?,
+            None => self.dead_letters.position(&key).await?,
+        };
+        let number = match judged_by {
+            Some(number) if number != self.rules.position(source).at => number,
+            _ => return Ok(Arc::clone(&self.rules)),
+        };
+        let kept = Rules::kept(&self.dead_letters, number).await?.map(Arc::new);
+        Ok(kept.unwrap_or_else(|| Arc::clone(&self.rules)))
+    }
+
     /// The rows of the Bronze versions after the given one, up to `ahead`; perhaps they are made already. `None` when there
     /// are none.
-    async fn batch_after(&mut self, behind: Option<i64>, ahead: Option<i64>) -> Result<Option<Batch>> {
+    async fn batch_after(
+        &mut self,
+        behind: Option<i64>,
+        ahead: Option<i64>,
+        rules: &Arc<Rules>,
+    ) -> Result<Option<Batch>> {
         if ahead.is_some() || self.next.front().is_some_and(|next| next.after != behind) {
             self.next.clear();
         }
         let next = match self.next.pop_front() {
             Some(next) => Some(next),
-            None => self.prepare(behind, ahead).await?,
+            None => self.prepare(behind, ahead, rules).await?,
         };
         match next {
             Some(next) => Ok(Some(next.batch.await.context("preparing Silver rows")??)),
@@ -231,7 +278,7 @@ impl Silver {
         let most = self.settings.silver.batch_bytes;
         while self.next.len() < AHEAD && self.next.iter().map(|next| next.bytes).sum::<u64>() < most {
             let last = self.next.back().map_or(version, |next| next.last);
-            match self.prepare(Some(last), None).await? {
+            match self.prepare(Some(last), None, &self.rules).await? {
                 Some(next) => self.next.push_back(next),
                 None => break,
             }
@@ -240,13 +287,13 @@ impl Silver {
     }
 
     /// Begins to read the Bronze versions after the given one, up to `ahead`, and to make rows of them.
-    async fn prepare(&self, after: Option<i64>, ahead: Option<i64>) -> Result<Option<Next>> {
+    async fn prepare(&self, after: Option<i64>, ahead: Option<i64>, rules: &Arc<Rules>) -> Result<Option<Next>> {
         let (topic, bronze, silver) = (self.topic, self.bronze.reader(), &self.settings.silver);
         let mut changes = bronze.changes_since(after, silver.batch_events, silver.batch_bytes).await?;
         changes.retain(|change| ahead.is_none_or(|ahead| change.version <= ahead));
         let Some(last) = changes.last().map(|change| change.version) else { return Ok(None) };
         let bytes = changes.iter().map(Change::bytes).sum();
-        let rules = Arc::clone(&self.rules);
+        let rules = Arc::clone(rules);
         let batch = async move {
             let events = changes.iter().map(Change::rows).sum();
             let (mut batches, mut tally) = (Vec::new(), Tally::default());
@@ -258,9 +305,10 @@ impl Silver {
                     }
                 }
             }
-            let judged = move || judged(&rules, topic, tables::make(topic, &batches)?, &batches);
+            let asked = Arc::clone(&rules);
+            let judged = move || judged(&asked, topic, tables::make(topic, &batches)?, &batches);
             let judged = tokio::task::spawn_blocking(judged).await?;
-            Ok(Batch { last, events, judged: judged?, tally })
+            Ok(Batch { last, events, judged: judged?, rules, tally })
         };
         Ok(Some(Next { after, last, bytes, batch: AbortOnDropHandle::new(tokio::spawn(batch)) }))
     }
@@ -273,7 +321,8 @@ impl Silver {
         position: Position,
     ) -> Result<()> {
         let Judged { made: Made { tables, rejected }, notes } = batch.judged;
-        self.reject(&rejected, &position).await?;
+        let rules = batch.rules.position(&position.source);
+        self.reject(&rejected, behind, &position, &rules).await?;
         let (topic, mut tally) = (self.topic, batch.tally);
         for letter in &rejected {
             let quality = letter.rejection == Rejection::Quality;
@@ -288,7 +337,8 @@ impl Silver {
                 continue;
             }
             let note = if note.is_empty() { None } else { Some((NOTE, serde_json::to_value(note)?)) };
-            let addition = Addition { topic, rows, before: behind, position: &position, tally: &tally, note };
+            let addition =
+                Addition { topic, rows, before: behind, position: &position, rules: &rules, tally: &tally, note };
             let written = target.write(addition).await?;
             if std::ptr::eq(spec, &raw const *schema::EVENTS) {
                 self.stats.silver.duplicates(written.duplicates);
@@ -300,7 +350,13 @@ impl Silver {
     }
 
     /// Puts rejected events among the dead letters, unless they are there already.
-    async fn reject(&mut self, rejected: &[Rejected], position: &Position) -> Result<()> {
+    async fn reject(
+        &mut self,
+        rejected: &[Rejected],
+        behind: Option<i64>,
+        position: &Position,
+        rules: &Position,
+    ) -> Result<()> {
         if rejected.is_empty() {
             return Ok(());
         }
@@ -314,7 +370,9 @@ impl Silver {
         let batch = dead_letters(self.topic, &rejected)?;
         let mut tally = Tally::default();
         rejected.iter().for_each(|rejected| tally.add(Count::SilverLetters, rejected.source.partition, 1));
-        let positions = ledger::silver_letters(&mut self.dead_letters, self.topic, position, &tally).await?;
+        let mut positions = ledger::silver_letters(&mut self.dead_letters, self.topic, position, &tally).await?;
+        positions.push(rules.clone());
+        positions.push(Position { source: begun_key(&position.source), at: behind.unwrap_or(NOTHING) });
         self.dead_letters.append(vec![batch], &positions).await
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Addition<'a> {
     pub(super) before: Option<i64>,
     /// ... and the one that comes with the rows.
     pub(super) position: &'a Position,
+    /// By which rules the rows were judged.
+    pub(super) rules: &'a Position,
     /// What became of the batch.
     pub(super) tally: &'a Tally,
     /// What the commit has to say beside.

@@ -42,7 +42,8 @@ impl Things {
 
     /// Writes what is newer than what the table has, and with it the position.
     pub(super) async fn write(&mut self, addition: Addition<'_>) -> Result<Written> {
-        let Addition { rows, position, note, .. } = addition;
+        let Addition { rows, position, rules, note, .. } = addition;
+        let positions = [position.clone(), rules.clone()];
         let known = match &mut self.newest {
             Some(known) => known,
             None => self.newest.insert(read_newest(&self.table, self.key).await?),
@@ -53,9 +54,9 @@ impl Things {
         }
         let before = self.table.version();
         if changed {
-            merge(&mut self.table, &batch, self.key, position).await?;
+            merge(&mut self.table, &batch, self.key, &positions).await?;
         } else {
-            self.table.append(vec![batch.clone()], std::slice::from_ref(position)).await?;
+            self.table.append(vec![batch.clone()], &positions).await?;
         }
         remember_newest(&batch, self.key, known);
         // Where others committed in between, the next look at the table reads theirs too.
@@ -110,12 +111,12 @@ fn newest_rows(batch: &RecordBatch, key: &str, known: &HashMap<String, i64>) -> 
 }
 
 /// Updates the rows whose keys are known and inserts the others, in one commit.
-async fn merge(table: &mut LakeTable, batch: &RecordBatch, key: &str, position: &Position) -> Result<()> {
+async fn merge(table: &mut LakeTable, batch: &RecordBatch, key: &str, positions: &[Position]) -> Result<()> {
     table.point("merge.before")?;
     let columns: Vec<String> = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
     let source = SessionContext::new().read_batch(batch.clone())?;
     let on = col(format!("target.{key}")).eq(col(format!("source.{key}")));
-    let properties = table.next_commit(std::slice::from_ref(position));
+    let properties = table.next_commit(positions);
     let (merged, _) = table
         .delta()
         .clone()
