@@ -253,7 +253,7 @@ impl Gold {
         Ok(())
     }
 
-    async fn failed(&mut self, error: &anyhow::Error, lease: &Lease) {
+    async fn failed(&self, error: &anyhow::Error, lease: &Lease) {
         if is_conflict(error) {
             debug!(error = format!("{error:#}"), "another worker committed first");
         } else {
@@ -262,9 +262,6 @@ impl Gold {
                 self.stats.topic(topic).gold.failed(&format!("{error:#}"));
             }
             lease.pass_on();
-        }
-        for table in &mut self.tables {
-            let _ = table.table.refresh().await;
         }
         tokio::time::sleep(RETRY).await;
     }
@@ -308,6 +305,8 @@ impl GoldTable {
     /// Takes one batch of Silver versions; `None` when there is none.
     async fn step(&mut self, batch_rows: u64) -> Result<Option<Taken>> {
         self.source.refresh().await?;
+        // Another worker may have taken from it.
+        self.table.refresh().await?;
         let source = self.source.source_name();
         let position = self.table.position(&source).await?;
         let changes = self.source.changes_since(position, batch_rows, u64::MAX).await?;

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::Write,
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Arc,
@@ -36,6 +37,12 @@ use crate::events::{MAX_EVENT_BYTES, Made};
 const SETTLES_WITHIN: Duration = Duration::from_secs(90);
 const BROKER_STARTS_WITHIN: Duration = Duration::from_secs(10);
 const LAKE_MEGABYTES: usize = 96;
+
+/// A free port for a broker that ends and comes back: none of those that the system gives to others meanwhile.
+fn lasting_port() -> Result<u16> {
+    let mut ports = (0..100).map(|_| rand::random_range(20_000..32_000));
+    ports.find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok()).context("no port is free")
+}
 
 /// Topic, partition, offset.
 pub(crate) type Place = (Topic, i32, i64);
@@ -86,7 +93,7 @@ impl World {
         } else {
             settings.data_dir = folder.path().join("broker");
             settings.kafka.bootstrap_servers = String::new();
-            settings.kafka.embedded_port = 0;
+            settings.kafka.embedded_port = lasting_port()?;
             settings.redis.url = redis.redis_url.clone();
             let services = Services::start(&settings).await?;
             let port = services.kafka.servers().rsplit(':').next().context("a port")?;
