@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::{process::Stdio, sync::Arc, time::Duration};
+use std::{os::unix::process::ExitStatusExt as _, process::Stdio, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use common::{INSTANCE, World};
@@ -18,6 +18,7 @@ use model::{
     topic::Topic,
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use tokio::process::Command;
 use uuid::Uuid;
 
 fn rule(name: &str, table: &str, expression: &str, action: Action) -> Rule {
@@ -49,6 +50,25 @@ async fn start(world: &World, change: impl FnOnce(&mut Settings)) -> Result<Pipe
     settings.quality.results_every_ms = 100;
     change(&mut settings);
     Pipeline::start(Arc::new(settings), &world.services.kafka, &world.services.redis_url).await
+}
+
+/// A worker with these rules, in a process of its own.
+fn worker(world: &World, rules: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_streamlinehub-worker"));
+    command
+        .arg("run")
+        .env("KAFKA_BOOTSTRAP_SERVERS", world.services.kafka.servers())
+        .env("REDIS_URL", &world.services.redis_url)
+        .env("KAFKA_INSTANCE", INSTANCE)
+        .env("DATABASE_URL", "postgres://unused")
+        .env("DELTA_LAKE_PATH", world.lake.root())
+        .env("BUFFER_MAX_WAIT_MS", "50")
+        .env("QUALITY_RESULTS_EVERY_MS", "100")
+        .env("QUALITY_RULES", rules)
+        .env("LOG_LEVEL", "error")
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    command
 }
 
 const TOPIC: Topic = Topic::Transaction;
@@ -154,21 +174,7 @@ async fn what_was_found_is_counted_once_though_workers_are_killed() -> Result<()
         {name = 'not_one', table = 'silver.transactions', expression = 'amount <> 1', action = 'drop'}]";
     let mut random = StdRng::seed_from_u64(9);
     for round in 0..6 {
-        let mut worker = tokio::process::Command::new(env!("CARGO_BIN_EXE_streamlinehub-worker"))
-            .arg("run")
-            .env("KAFKA_BOOTSTRAP_SERVERS", world.services.kafka.servers())
-            .env("REDIS_URL", &world.services.redis_url)
-            .env("KAFKA_INSTANCE", INSTANCE)
-            .env("DATABASE_URL", "postgres://unused")
-            .env("DELTA_LAKE_PATH", world.lake.root())
-            .env("BUFFER_MAX_WAIT_MS", "50")
-            .env("QUALITY_RESULTS_EVERY_MS", "100")
-            .env("QUALITY_RULES", list)
-            .env("LOG_LEVEL", "error")
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .context("the worker")?;
+        let mut worker = worker(&world, list).spawn().context("the worker")?;
         let numbers = round * 1_000..(round + 1) * 1_000;
         world
             .send(TOPIC.name(), numbers.map(|number| sale(number, ["7", "0", "1", "2"][number as usize % 4], "")))
@@ -223,23 +229,13 @@ async fn a_batch_is_ended_by_the_rules_that_it_was_begun_with() -> Result<()> {
         let rules = format!(
             "[{{name = 'other_than', table = 'silver.transactions', expression = 'amount <> {amount}', action = 'quarantine'}}]"
         );
-        let mut worker = tokio::process::Command::new(env!("CARGO_BIN_EXE_streamlinehub-worker"))
-            .arg("run")
-            .env("KAFKA_BOOTSTRAP_SERVERS", world.services.kafka.servers())
-            .env("REDIS_URL", &world.services.redis_url)
-            .env("KAFKA_INSTANCE", INSTANCE)
-            .env("DATABASE_URL", "postgres://unused")
-            .env("DELTA_LAKE_PATH", world.lake.root())
-            .env("BUFFER_MAX_WAIT_MS", "50")
-            .env("QUALITY_RULES", rules)
+        let mut worker = worker(&world, &rules)
             .env("FAILPOINTS", format!("silver/{step}.commit.before=return(kill)"))
-            .env("LOG_LEVEL", "error")
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
             .spawn()
             .context("the worker")?;
         let ended = tokio::time::timeout(Duration::from_secs(60), worker.wait()).await;
-        ensure!(!ended.context("the worker did not die")??.success(), "{step}: the worker ended well");
+        let signal = ended.context("the worker did not die")??.signal();
+        ensure!(signal == Some(9), "{step}: the worker was to be killed there, and ended with {signal:?}");
     }
     let pipeline = start(&world, |_| {}).await?;
     world.settle().await?;
