@@ -84,6 +84,8 @@ impl Rules {
 
 #[cfg(test)]
 mod tests {
+    use deltalake::operations::vacuum::VacuumMode;
+
     use super::*;
     use crate::{
         lake::{Lake, schema},
@@ -99,6 +101,11 @@ mod tests {
         // By two workers.
         rules.keep(&table).await?;
         rules.keep(&table).await?;
+        // They are no files that nobody needs.
+        let vacuum = table.delta().clone().vacuum().with_mode(VacuumMode::Full);
+        let vacuum = vacuum.with_retention_period(chrono::TimeDelta::zero()).with_enforce_retention_duration(false);
+        let (_, done) = vacuum.await?;
+        ensure!(done.files_deleted.is_empty(), "{:?} were deleted", done.files_deleted);
         let position = rules.position("bronze/a");
         let kept = Rules::kept(&table, position.at).await?.context("they are not there")?;
         ensure!(kept.position("bronze/a") == position, "others");
