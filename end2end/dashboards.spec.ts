@@ -133,7 +133,7 @@ test("views on a dashboard are moved, made wide and taken off", async ({ page })
 
 test("a query is saved where it was written, renamed, shared and opened again", async ({ page }) => {
   const [name, other] = [`Orders ${distinct()}`, `Count ${distinct()}`];
-  await open(page, `/sql?q=${encodeURIComponent("SELECT count(*) AS hours FROM gold.sales_hourly")}`);
+  await open(page, `/sql?q=${encodeURIComponent("SELECT count(*) AS hours FROM gold.sales")}`);
   await page.getByText("Save this query").click();
   const form = page.locator('form[action="/saved/create"]');
   await form.getByLabel("Name").fill(name);
@@ -141,7 +141,7 @@ test("a query is saved where it was written, renamed, shared and opened again", 
   await form.getByRole("button", { name: "Save" }).click();
   await expect(flash(page)).toContainText("is saved");
   await open(page, "/saved");
-  await expect(kept(page, name)).toContainText("SELECT count(*) AS hours FROM gold.sales_hourly");
+  await expect(kept(page, name)).toContainText("SELECT count(*) AS hours FROM gold.sales");
   await expect(kept(page, name)).toContainText("Everybody sees it");
   await kept(page, name).getByText("Actions").click();
   await isFineForEverybody(page);

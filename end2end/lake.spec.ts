@@ -4,14 +4,14 @@ import { readFile } from "node:fs/promises";
 import { expect, hydratedOnly, kpi, kpiValue, number, open, test } from "./support";
 
 const sql = (statement: string) => `/sql?q=${encodeURIComponent(statement)}`;
-const TOTAL = "SELECT sum(orders) AS orders, sum(revenue) AS revenue FROM gold.sales_hourly";
+const TOTAL = "SELECT sum(orders) AS orders, sum(revenue) AS revenue FROM gold.sales";
 
 test("the tables are shown with what they are made from", async ({ page }) => {
   await open(page, "/tables");
   const lineage = page.getByRole("region", { name: "From topic to Gold" });
   await expect(lineage.getByText("transaction-events")).toBeVisible();
-  await lineage.getByRole("link", { name: /sales_hourly/ }).click();
-  await expect(page.getByRole("heading", { name: "gold.sales_hourly", level: 1 })).toBeVisible();
+  await lineage.getByRole("link", { name: /\bsales\b/ }).click();
+  await expect(page.getByRole("heading", { name: "gold.sales", level: 1 })).toBeVisible();
   await expect(page.getByRole("link", { name: "silver.transactions" })).toBeVisible();
   await expect(page.getByRole("region", { name: "Rows of the table" }).locator("tbody tr").first()).toBeVisible();
 });
@@ -30,7 +30,7 @@ test("what is not there is explained", async ({ page, watched }) => {
   watched.expected.push(/status of \d/);
   await open(page, "/tables/gold/nothing");
   await expect(page.getByText("there is no table gold.nothing")).toBeVisible();
-  await open(page, "/tables/gold/sales_hourly?version=999999");
+  await open(page, "/tables/gold/sales?version=999999");
   await expect(page.getByText("does not exist yet")).toBeVisible();
   await open(page, "/rows?metric=weather");
   await expect(page.getByText("`weather` is not a metric")).toBeVisible();
@@ -47,9 +47,9 @@ test("a statement in the address is answered with the overview's numbers", async
   const cells = page.getByRole("region", { name: "Rows of the answer" }).locator("tbody td");
   // Orders come in all the time.
   expect(number(await cells.nth(0).textContent())).toBeGreaterThanOrEqual(orders);
-  await open(page, sql("SELECT revenu FROM gold.sales_hourly"));
+  await open(page, sql("SELECT revenu FROM gold.sales"));
   await expect(page.getByRole("alert")).toContainText("No field named revenu");
-  await open(page, sql("DROP TABLE gold.sales_hourly"));
+  await open(page, sql("DROP TABLE gold.sales"));
   await expect(page.getByRole("alert")).toContainText("only one statement that reads");
 });
 
@@ -59,7 +59,7 @@ test("a statement is written, run, sorted, drawn and found again", async ({ page
   const editor = page.getByRole("textbox", { name: "SQL statement" });
   await expect(page.locator(".editor")).toBeVisible();
   await editor.click();
-  await page.keyboard.type("SELECT store_id, sum(revenue) AS total FROM gold.sales_hourly GROUP BY store_id ORDER BY total DESC LIMIT 9");
+  await page.keyboard.type("SELECT store_id, sum(revenue) AS total FROM gold.sales GROUP BY store_id ORDER BY total DESC LIMIT 9");
   await page.keyboard.press("Escape");
   await page.keyboard.press("ControlOrMeta+Enter");
   const answer = page.getByRole("region", { name: "Rows of the answer" });
@@ -82,7 +82,7 @@ test("tables and columns are offered while typing", async ({ page }) => {
   await expect(page.locator(".editor")).toBeVisible();
   await page.getByRole("textbox", { name: "SQL statement" }).click();
   await page.keyboard.type("SELECT * FROM gold.");
-  await expect(page.getByRole("option", { name: "sales_hourly" })).toBeVisible();
+  await expect(page.getByRole("option", { name: "sales", exact: true })).toBeVisible();
 });
 
 test("a running statement can be cancelled", async ({ page, watched }) => {

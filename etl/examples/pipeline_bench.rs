@@ -334,7 +334,7 @@ impl Bench {
     /// Starts a worker and waits until Gold counts all events: how many seconds that took, of which CPU, and its peak in MB.
     async fn until_in_gold(&self, lake: &str, settings: &[(&str, &str)]) -> Result<(f64, f64, f64)> {
         let lake = self.lake(lake)?;
-        let mut gold = Lake::open(&lake)?.table(&schema::EVENTS_HOURLY).await?;
+        let mut gold = Lake::open(&lake)?.table(&schema::EVENT_COUNTS).await?;
         let began = Instant::now();
         let worker = self.start(&lake, settings)?;
         while counted(&mut gold).await? < self.arguments.events {
@@ -356,7 +356,7 @@ impl Bench {
         let lake = self.lake("standing")?;
         let opened = Lake::open(&lake)?;
         let worker = self.start(&lake, &[])?;
-        let mut gold = opened.table(&schema::EVENTS_HOURLY).await?;
+        let mut gold = opened.table(&schema::EVENT_COUNTS).await?;
         let before = counted(&mut gold).await?;
         ensure!(before == self.arguments.events, "Gold counts {before} events");
         // Until the worker has its partitions.

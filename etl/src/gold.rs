@@ -1,9 +1,9 @@
-//! From Silver to Gold: hourly sums, kept up to date from the new Silver rows alone.
+//! From Silver to Gold: sums over each quarter of an hour, kept up to date from the new Silver rows alone.
 //!
 //! Every measure is a sum or a count, so a batch of new rows is aggregated by itself and added to what Gold has for the
 //! touched dates; only those dates' files are replaced. Each table records in the same commit the Silver version that it has
 //! consumed, so a batch is added once. What needs to count different things, such as active customers, keeps them apart
-//! (one row per hour and customer) and counts when it is asked.
+//! (one row per quarter of an hour and customer) and counts when it is asked.
 
 use std::{
     collections::BTreeSet,
@@ -23,7 +23,11 @@ use deltalake::{
         prelude::{SessionConfig, SessionContext},
     },
 };
-use model::{metric, topic::Topic};
+use model::{
+    metric::{self, BUCKET},
+    range::GRAIN,
+    topic::Topic,
+};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info_span};
@@ -53,7 +57,7 @@ struct GoldSpec {
     source: &'static LazyLock<TableSpec>,
     /// The Silver columns that are read.
     reads: &'static [&'static str],
-    /// What tells rows apart, beside the hour: Gold column and expression over Silver.
+    /// What tells rows apart, beside the quarter of an hour: Gold column and expression over Silver.
     dimensions: &'static [(&'static str, &'static str)],
     /// What is added up: Gold column and aggregate over Silver.
     measures: &'static [(&'static str, &'static str)],
@@ -69,7 +73,7 @@ const SALES: &[(&str, &str)] = &[
 
 static GOLD: [GoldSpec; 4] = [
     GoldSpec {
-        spec: &schema::SALES_HOURLY,
+        spec: &schema::SALES,
         source: &schema::TRANSACTIONS,
         reads: &[
             "occurred_at",
@@ -85,14 +89,14 @@ static GOLD: [GoldSpec; 4] = [
         measures: SALES,
     },
     GoldSpec {
-        spec: &schema::CUSTOMER_HOURLY,
+        spec: &schema::CUSTOMER_SALES,
         source: &schema::TRANSACTIONS,
         reads: &["occurred_at", "customer_id", "amount", "discount", "units", "line_count", "kafka_time"],
         dimensions: &[("customer_id", "customer_id")],
         measures: SALES,
     },
     GoldSpec {
-        spec: &schema::PRODUCT_HOURLY,
+        spec: &schema::PRODUCT_SALES,
         source: &schema::TRANSACTION_LINES,
         reads: &["occurred_at", "product_id", "quantity", "amount", "discount", "coupon_discount", "kafka_time"],
         dimensions: &[("product_id", "product_id")],
@@ -104,7 +108,7 @@ static GOLD: [GoldSpec; 4] = [
         ],
     },
     GoldSpec {
-        spec: &schema::EVENTS_HOURLY,
+        spec: &schema::EVENT_COUNTS,
         source: &schema::EVENTS,
         reads: &["occurred_at", "topic", "event_type", "kafka_time"],
         dimensions: &[("topic", "topic"), ("event_type", "event_type")],
@@ -125,7 +129,7 @@ impl GoldSpec {
         columns.collect::<Vec<_>>().join(", ")
     }
 
-    /// The places of the hour and of what tells rows apart, to group by.
+    /// The places of the bucket and of what tells rows apart, to group by.
     fn groups(&self) -> String {
         (1..=self.dimensions.len() + 1).map(|place| place.to_string()).collect::<Vec<_>>().join(", ")
     }
@@ -139,10 +143,10 @@ impl GoldSpec {
 
 fn gold_of(table: metric::GoldTable) -> &'static GoldSpec {
     match table {
-        metric::GoldTable::SalesHourly => &GOLD[0],
-        metric::GoldTable::CustomerHourly => &GOLD[1],
-        metric::GoldTable::ProductHourly => &GOLD[2],
-        metric::GoldTable::EventsHourly => &GOLD[3],
+        metric::GoldTable::Sales => &GOLD[0],
+        metric::GoldTable::CustomerSales => &GOLD[1],
+        metric::GoldTable::ProductSales => &GOLD[2],
+        metric::GoldTable::EventCounts => &GOLD[3],
     }
 }
 
@@ -152,13 +156,13 @@ pub fn source_of(table: metric::GoldTable) -> &'static TableSpec {
     gold_of(table).source
 }
 
-/// The statement that makes a Gold table anew from the Silver rows that a condition keeps. `hour` is what goes into the
+/// The statement that makes a Gold table anew from the Silver rows that a condition keeps. `bucket` is what goes into the
 /// column of that name, and may be coarser.
 #[must_use]
-pub fn remade(table: metric::GoldTable, hour: &str, condition: &str) -> String {
+pub fn remade(table: metric::GoldTable, bucket: &str, condition: &str) -> String {
     let gold = gold_of(table);
     format!(
-        "SELECT {hour} AS hour, {}, {} FROM silver.{} WHERE {condition} GROUP BY {}",
+        "SELECT {bucket} AS {BUCKET}, {}, {} FROM silver.{} WHERE {condition} GROUP BY {}",
         gold.dimension_columns(),
         gold.measure_columns(),
         gold.source.name,
@@ -352,7 +356,7 @@ impl GoldTable {
     fn columns(&self) -> Vec<&'static str> {
         let dimensions = self.gold.dimensions.iter().map(|(column, _)| *column);
         let measures = self.gold.measures.iter().map(|(column, _)| *column);
-        std::iter::once("hour").chain(dimensions).chain(measures).collect()
+        std::iter::once(BUCKET).chain(dimensions).chain(measures).collect()
     }
 
     fn file_schema(&self) -> SchemaRef {
@@ -360,12 +364,14 @@ impl GoldTable {
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
 
-    /// Silver rows to hourly sums.
+    /// Silver rows to sums.
     async fn aggregate(&self, rows: Vec<RecordBatch>) -> Result<RecordBatch> {
         let (dimensions, measures) = (self.gold.dimension_columns(), self.gold.measure_columns());
-        let sql =
-            format!("SELECT occurred_at AS hour, {dimensions}, {measures} FROM rows GROUP BY {}", self.gold.groups());
-        let rows = rows.iter().map(by_hour).collect::<Result<_>>()?;
+        let sql = format!(
+            "SELECT occurred_at AS {BUCKET}, {dimensions}, {measures} FROM rows GROUP BY {}",
+            self.gold.groups()
+        );
+        let rows = rows.iter().map(by_bucket).collect::<Result<_>>()?;
         let sums = self.run(rows, &sql).await?;
         conform(&sums, &self.file_schema())
     }
@@ -380,7 +386,7 @@ impl GoldTable {
             .map(|(column, _)| format!("{} AS {column}", self.gold.typed(column, &format!("sum({column})"))))
             .collect();
         let sql = format!(
-            "SELECT hour, {dimensions}, {measures} FROM rows GROUP BY hour, {dimensions}",
+            "SELECT {BUCKET}, {dimensions}, {measures} FROM rows GROUP BY {BUCKET}, {dimensions}",
             dimensions = dimensions.join(", "),
             measures = measures.join(", ")
         );
@@ -388,7 +394,7 @@ impl GoldTable {
         conform(&self.run(existing, &sql).await?, &self.file_schema())
     }
 
-    /// Runs the query over the batches as table `rows`; the result is ordered by hour and the dimensions, which compresses well.
+    /// Runs the query over the batches as table `rows`; the result is ordered by time and the dimensions, which compresses well.
     async fn run(&self, rows: Vec<RecordBatch>, sql: &str) -> Result<RecordBatch> {
         let context = || format!("aggregating {}", self.gold.spec.name);
         let schema = rows.first().map(RecordBatch::schema).context("no rows")?;
@@ -397,7 +403,7 @@ impl GoldTable {
             SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1).with_batch_size(8192));
         session.register_table("rows", Arc::new(MemTable::try_new(schema, vec![rows])?))?;
         let order: Vec<&str> =
-            std::iter::once("hour").chain(self.gold.dimensions.iter().map(|(column, _)| *column)).collect();
+            std::iter::once(BUCKET).chain(self.gold.dimensions.iter().map(|(column, _)| *column)).collect();
         let frame = session.sql(&format!("{sql} ORDER BY {}", order.join(", "))).await.with_context(context)?;
         let batches = frame.collect().await.with_context(context)?;
         let schema = batches.first().map(RecordBatch::schema).context("no sums")?;
@@ -405,15 +411,15 @@ impl GoldTable {
     }
 }
 
-/// The rows, as if all had occurred when the hour began. All times are UTC, so that an hour is a division; SQL's `date_trunc`
-/// looks up the time zone for each row, which took an eighth of the time of Silver and Gold together.
-fn by_hour(rows: &RecordBatch) -> Result<RecordBatch> {
-    const HOUR: i64 = 3_600_000_000;
+/// The rows, as if all had occurred when their quarter of an hour began. All times are UTC, so that it is a division; SQL's
+/// `date_trunc` looks up the time zone for each row, which took an eighth of the time of Silver and Gold together.
+fn by_bucket(rows: &RecordBatch) -> Result<RecordBatch> {
+    let grain = GRAIN.num_microseconds().expect("a quarter of an hour is few microseconds");
     let (place, _) = rows.schema_ref().column_with_name("occurred_at").context("rows of Silver have a time")?;
     let times = rows.column(place).as_primitive::<TimestampMicrosecondType>();
-    let hours: TimestampMicrosecondArray = times.unary(|time| time.div_euclid(HOUR) * HOUR);
+    let buckets: TimestampMicrosecondArray = times.unary(|time| time.div_euclid(grain) * grain);
     let mut columns = rows.columns().to_vec();
-    columns[place] = Arc::new(hours.with_timezone_opt(times.timezone()));
+    columns[place] = Arc::new(buckets.with_timezone_opt(times.timezone()));
     Ok(RecordBatch::try_new(rows.schema(), columns)?)
 }
 
@@ -431,7 +437,7 @@ fn events_by_topic(sums: &RecordBatch) -> Vec<(String, u64)> {
 }
 
 fn dates(sums: &RecordBatch) -> Result<ArrayRef> {
-    Ok(cast(&sums["hour"], &DataType::Date32)?)
+    Ok(cast(&sums[BUCKET], &DataType::Date32)?)
 }
 
 /// The dates in the rows, as Delta names partitions.

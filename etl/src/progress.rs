@@ -12,9 +12,9 @@ use crate::{
 
 /// Which Gold tables are made from which Silver table.
 const DERIVED: [(&std::sync::LazyLock<TableSpec>, &[&std::sync::LazyLock<TableSpec>]); 3] = [
-    (&schema::TRANSACTIONS, &[&schema::SALES_HOURLY, &schema::CUSTOMER_HOURLY]),
-    (&schema::TRANSACTION_LINES, &[&schema::PRODUCT_HOURLY]),
-    (&schema::EVENTS, &[&schema::EVENTS_HOURLY]),
+    (&schema::TRANSACTIONS, &[&schema::SALES, &schema::CUSTOMER_SALES]),
+    (&schema::TRANSACTION_LINES, &[&schema::PRODUCT_SALES]),
+    (&schema::EVENTS, &[&schema::EVENT_COUNTS]),
 ];
 
 /// What has still to be done.

@@ -108,7 +108,7 @@ async fn what_is_changed_behind_its_back_is_told_by_how_much() -> Result<()> {
         "{found:?}, but {removed} rows are gone"
     );
 
-    let gold = world.lake.table(&schema::EVENTS_HOURLY).await?;
+    let gold = world.lake.table(&schema::EVENT_COUNTS).await?;
     gold.delta().clone().update().with_update("events", "events + 1").await?;
     let found = reader.read().await?.discrepancies;
     let in_gold: Vec<_> = found.iter().filter(|found| found.book == Book::Gold).collect();
@@ -146,7 +146,7 @@ async fn a_lake_from_before_there_were_books_is_counted_once() -> Result<()> {
         let folder = world.lake.root().join(spec.layer.name()).join(spec.name);
         let forgotten = forget_counts(&folder)?;
         let has_counts =
-            spec.name.ends_with("_events") || ["dead_letters", "events", "events_hourly"].contains(&spec.name);
+            spec.name.ends_with("_events") || ["dead_letters", "events", "event_counts"].contains(&spec.name);
         ensure!(has_counts || forgotten == 0, "{} has counts", spec.name);
     }
     ensure!(!world.books().await?.discrepancies.is_empty(), "without counts nothing balances");

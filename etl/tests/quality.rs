@@ -343,14 +343,14 @@ async fn new_fields_stay_in_bronze_and_become_columns_once_they_are_declared() -
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn late_and_unordered_events_are_counted_in_the_hour_in_which_they_occurred() -> Result<()> {
+async fn late_and_unordered_events_are_counted_in_the_quarter_of_an_hour_in_which_they_occurred() -> Result<()> {
     let world = World::start().await?;
     let pipeline = start(&world, |_| {}).await?;
     let at = |number: u32, time: &str| {
         let (key, payload) = sale(number, "2", "");
         (key, String::from_utf8_lossy(&payload).replace("2026-03-01T10:00:00Z", time).into_bytes())
     };
-    // The newest first, one from a year before, one from another zone, and the last moment of an hour.
+    // The newest first, one from a year before, one from another zone, and the last moment of a quarter of an hour.
     let first = ["2026-03-02T00:30:00Z", "2026-03-01T22:59:59.999999Z", "2025-03-01T10:00:00Z"];
     world.send(TOPIC.name(), first.iter().zip(0..).map(|(time, number)| at(number, time))).await?;
     world.settle().await?;
@@ -359,15 +359,20 @@ async fn late_and_unordered_events_are_counted_in_the_hour_in_which_they_occurre
     world.settle().await?;
     pipeline.stop().await;
     world.check_layers(7).await?;
-    for (hour, orders) in
-        [("2025-03-01T10:00:00", 1), ("2026-03-01T22:00:00", 1), ("2026-03-01T23:00:00", 3), ("2026-03-02T00:00:00", 2)]
-    {
+    for (bucket, orders) in [
+        ("2025-03-01T10:00:00", 1),
+        ("2026-03-01T22:45:00", 1),
+        ("2026-03-01T23:00:00", 2),
+        ("2026-03-01T23:30:00", 1),
+        ("2026-03-02T00:00:00", 1),
+        ("2026-03-02T00:30:00", 1),
+    ] {
         let found = world
             .row(&format!(
-                "SELECT sum(orders), sum(revenue), count(DISTINCT hour) FROM gold_sales_hourly WHERE hour = '{hour}'"
+                "SELECT sum(orders), sum(revenue), count(DISTINCT bucket) FROM gold_sales WHERE bucket = '{bucket}'"
             ))
             .await?;
-        ensure!(found == [orders.to_string(), format!("{}.0000", orders * 2), "1".to_owned()], "{hour}: {found:?}");
+        ensure!(found == [orders.to_string(), format!("{}.0000", orders * 2), "1".to_owned()], "{bucket}: {found:?}");
     }
     world.services.stop().await;
     Ok(())

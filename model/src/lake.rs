@@ -145,7 +145,7 @@ pub enum SqlOutcome {
 /// A table as statements may use it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SqlTable {
-    /// As SQL names it: `gold.sales_hourly`.
+    /// As SQL names it: `gold.sales`.
     pub name: String,
     pub columns: Vec<GridColumn>,
 }

@@ -82,7 +82,7 @@ pub struct TopicLedger {
     pub taken: i64,
     /// Whether Gold had taken all of Silver.
     pub gold_done: bool,
-    /// The sum over `gold.events_hourly`.
+    /// The sum over `gold.event_counts`.
     pub gold: i64,
 }
 

@@ -4,42 +4,45 @@ use serde::{Deserialize, Serialize};
 
 use crate::query::Filter;
 
-/// A Gold table. All have a column `hour` (start of the hour, UTC) and are partitioned by `date` (the day of that hour).
+/// The column of every Gold table with the start of its bucket in UTC; buckets are as long as [`crate::range::GRAIN`].
+pub const BUCKET: &str = "bucket";
+
+/// A Gold table. All have a column [`BUCKET`] and are partitioned by `date` (the day of the bucket in UTC).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GoldTable {
-    /// One row per hour, store and payment method.
-    SalesHourly,
-    /// One row per hour and product.
-    ProductHourly,
-    /// One row per hour and customer.
-    CustomerHourly,
-    /// One row per hour, topic and event type.
-    EventsHourly,
+    /// One row per quarter of an hour, store and payment method.
+    Sales,
+    /// One row per quarter of an hour and product.
+    ProductSales,
+    /// One row per quarter of an hour and customer.
+    CustomerSales,
+    /// One row per quarter of an hour, topic and event type.
+    EventCounts,
 }
 
 impl GoldTable {
     pub const ALL: [GoldTable; 4] =
-        [GoldTable::SalesHourly, GoldTable::ProductHourly, GoldTable::CustomerHourly, GoldTable::EventsHourly];
+        [GoldTable::Sales, GoldTable::ProductSales, GoldTable::CustomerSales, GoldTable::EventCounts];
 
     pub fn name(self) -> &'static str {
         match self {
-            GoldTable::SalesHourly => "sales_hourly",
-            GoldTable::ProductHourly => "product_hourly",
-            GoldTable::CustomerHourly => "customer_hourly",
-            GoldTable::EventsHourly => "events_hourly",
+            GoldTable::Sales => "sales",
+            GoldTable::ProductSales => "product_sales",
+            GoldTable::CustomerSales => "customer_sales",
+            GoldTable::EventCounts => "event_counts",
         }
     }
 
     /// The dimensions by which its rows can be split.
     pub fn dimensions(self) -> &'static [Dimension] {
         match self {
-            GoldTable::SalesHourly => &[Dimension::Store, Dimension::Payment],
-            GoldTable::ProductHourly => {
+            GoldTable::Sales => &[Dimension::Store, Dimension::Payment],
+            GoldTable::ProductSales => {
                 &[Dimension::Product, Dimension::Department, Dimension::Category, Dimension::Brand]
             }
-            GoldTable::CustomerHourly => &[Dimension::Customer],
-            GoldTable::EventsHourly => &[Dimension::Topic, Dimension::EventType],
+            GoldTable::CustomerSales => &[Dimension::Customer],
+            GoldTable::EventCounts => &[Dimension::Topic, Dimension::EventType],
         }
     }
 }
@@ -183,13 +186,13 @@ impl Metric {
 }
 
 const fn sales(expression: &'static str) -> Source {
-    Source { table: GoldTable::SalesHourly, expression }
+    Source { table: GoldTable::Sales, expression }
 }
 const fn products(expression: &'static str) -> Source {
-    Source { table: GoldTable::ProductHourly, expression }
+    Source { table: GoldTable::ProductSales, expression }
 }
 const fn customers(expression: &'static str) -> Source {
-    Source { table: GoldTable::CustomerHourly, expression }
+    Source { table: GoldTable::CustomerSales, expression }
 }
 
 /// The catalogue, in the order in which pages list it.
@@ -248,7 +251,7 @@ pub const METRICS: [Metric; 8] = [
         label: "Events",
         unit: Unit::Count,
         description: "Events of every topic, each counted once, by the time at which they occurred.",
-        sources: &[Source { table: GoldTable::EventsHourly, expression: "sum(events)" }],
+        sources: &[Source { table: GoldTable::EventCounts, expression: "sum(events)" }],
     },
 ];
 
@@ -284,9 +287,9 @@ mod tests {
         let revenue = find("revenue").expect("a metric");
         let by = |dimension| Filter { dimension, values: vec!["x".to_owned()] };
         let table = |split, filters: &[Filter]| revenue.source(split, filters).map(|source| source.table);
-        assert_eq!(table(None, &[by(Dimension::Brand)]), Some(GoldTable::ProductHourly));
+        assert_eq!(table(None, &[by(Dimension::Brand)]), Some(GoldTable::ProductSales));
         let both = [by(Dimension::Store), by(Dimension::Payment)];
-        assert_eq!(table(Some(Dimension::Store), &both), Some(GoldTable::SalesHourly));
+        assert_eq!(table(Some(Dimension::Store), &both), Some(GoldTable::Sales));
         assert_eq!(table(Some(Dimension::Store), &[by(Dimension::Brand)]), None, "no table knows both");
     }
 }

@@ -3,6 +3,10 @@
 use chrono::{DateTime, Days, Duration, DurationRound, Months, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+/// How fine Gold's tables are. Since 1972 clocks everywhere are whole quarters of an hour away from UTC, so that a bucket lies
+/// in one day, week and month of every time zone.
+pub const GRAIN: TimeDelta = TimeDelta::minutes(15);
+
 /// Ranges that are one click away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Preset {
@@ -135,7 +139,7 @@ impl Range {
     }
 }
 
-/// A span of time: from included, to excluded, both on the hour in UTC.
+/// A span of time: from included, to excluded, both whole quarters of an hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Interval {

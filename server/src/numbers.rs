@@ -12,7 +12,7 @@ use etl::gold;
 use model::{
     metric::GoldTable,
     query::{MetricQuery, Row},
-    range::{Granularity, Interval},
+    range::{GRAIN, Interval},
 };
 
 use crate::{
@@ -77,15 +77,17 @@ fn unanswered(error: SqlError) -> QueryError {
 
 /// The statement that makes a table anew, only as fine as the question needs it.
 fn remade(table: GoldTable, query: &MetricQuery, offsets: &Offsets, at: DateTime<Utc>) -> String {
-    let unit = match query.granularity {
-        None => "year",
-        // Days of local time are made of hours.
-        Some(_) if *offsets != Offsets::utc() => Granularity::Hour.name(),
-        Some(granularity) => granularity.name(),
+    let begins = match query.granularity {
+        None => "date_trunc('year', occurred_at)".to_owned(),
+        // Days of local time are made of these.
+        Some(_) if *offsets != Offsets::utc() => {
+            format!("date_bin(INTERVAL '{} minutes', occurred_at)", GRAIN.num_minutes())
+        }
+        Some(granularity) => format!("date_trunc('{}', occurred_at)", granularity.name()),
     };
     // What begins before the interval counts as of its beginning.
-    let hour = format!("greatest(date_trunc('{unit}', occurred_at), {})", literal(query.interval.from));
-    gold::remade(table, &hour, &condition(query.interval, Some(at)))
+    let bucket = format!("greatest({begins}, {})", literal(query.interval.from));
+    gold::remade(table, &bucket, &condition(query.interval, Some(at)))
 }
 
 /// Keeps the Silver rows of an interval, and of those the ones that had come in by a time.

@@ -1,23 +1,24 @@
 //! Time zones: where local days, weeks and months begin.
 //!
-//! The tables know hours of UTC and nothing finer. A zone is answered exactly or not at all: one whose clocks are not whole
-//! hours away from UTC (India's, Nepal's, Newfoundland's) is refused, because an hour of the tables lies in two of its days.
+//! The tables know quarters of an hour of UTC and nothing finer. A zone is answered exactly or not at all: where its clocks
+//! were not whole quarters away from UTC (Liberia's until 1972), a bucket of the tables would lie in two of its days.
 
 use chrono::{
-    DateTime, Datelike, Days, FixedOffset, LocalResult, Months, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta,
-    TimeZone, Utc,
+    DateTime, Datelike, Days, DurationRound, FixedOffset, LocalResult, Months, NaiveDate, NaiveDateTime, NaiveTime,
+    Offset, TimeDelta, TimeZone, Utc,
 };
 use chrono_tz::Tz;
 use model::{
     query::MAX_ROWS,
-    range::{Granularity, Interval},
+    range::{GRAIN, Granularity, Interval},
 };
 
 use crate::warehouse::Offsets;
 
 /// A bucket begins at most this long before the interval that touches it.
 const LONGEST_BUCKET: TimeDelta = TimeDelta::days(32);
-const HOUR: i64 = 3_600;
+const MINUTE: i64 = 60;
+const DAY: i64 = 24 * 60 * MINUTE;
 
 /// A time zone of the IANA database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,10 +62,10 @@ impl Zone {
         found.into_iter().next().unwrap_or_else(|| local.and_utc())
     }
 
-    /// What the zone means to hourly tables over the interval.
+    /// What the zone means to the tables over the interval.
     ///
     /// # Errors
-    /// A sentence: within the interval clocks are not whole hours away from UTC.
+    /// A sentence: within the interval clocks are not whole quarters of an hour away from UTC.
     pub fn offsets(self, interval: Interval) -> Result<Offsets, String> {
         let seconds = |at: i64| {
             let moment = DateTime::from_timestamp(at, 0).unwrap_or_default().naive_utc();
@@ -72,13 +73,14 @@ impl Zone {
         };
         let refused = || {
             format!(
-                "In the time zone {} clocks are not whole hours away from UTC. The tables hold whole hours of UTC, which lie \
-                 in two of its days: ask in UTC, or by the hour.",
+                "In the time zone {} clocks were not whole quarters of an hour away from UTC then. The tables hold quarters of \
+                 an hour of UTC, which lay in two of its days: ask in UTC, or by the hour.",
                 self.name()
             )
         };
-        let hours = |offset: i64| match (offset % HOUR, i32::try_from(offset / HOUR)) {
-            (0, Ok(hours)) => Ok(hours),
+        let grain = GRAIN.num_seconds();
+        let minutes = |offset: i64| match (offset % grain, i32::try_from(offset / MINUTE)) {
+            (0, Ok(minutes)) => Ok(minutes),
             _ => Err(refused()),
         };
         let (from, to) = ((interval.from - LONGEST_BUCKET).timestamp(), interval.to.timestamp());
@@ -86,7 +88,7 @@ impl Zone {
         let (mut last, mut changes) = (first, Vec::new());
         let mut day = from;
         while day < to {
-            let next = (day + 24 * HOUR).min(to);
+            let next = (day + DAY).min(to);
             // Clocks change at most once a day.
             if seconds(next) != last {
                 let (mut before, mut after) = (day, next);
@@ -95,14 +97,14 @@ impl Zone {
                     if seconds(middle) == last { before = middle } else { after = middle }
                 }
                 last = seconds(after);
-                if after % HOUR != 0 {
+                if after % grain != 0 {
                     return Err(refused());
                 }
-                changes.push((after * 1_000_000, hours(last)?));
+                changes.push((after * 1_000_000, minutes(last)?));
             }
             day = next;
         }
-        Ok(Offsets::new(hours(first)?, changes))
+        Ok(Offsets::new(minutes(first)?, changes))
     }
 
     /// The starts of all buckets that the interval touches, as the warehouse names them; no more than an answer may have rows
@@ -110,10 +112,11 @@ impl Zone {
     pub fn buckets(self, interval: Interval, granularity: Granularity) -> Vec<DateTime<Utc>> {
         let mut buckets = Vec::new();
         if granularity == Granularity::Hour {
-            let mut start = interval.from;
+            let hour = TimeDelta::hours(1);
+            let mut start = interval.from.duration_trunc(hour).unwrap_or(interval.from);
             while start < interval.to && buckets.len() <= MAX_ROWS {
                 buckets.push(start);
-                start += TimeDelta::hours(1);
+                start += hour;
             }
             return buckets;
         }
@@ -170,17 +173,19 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_is_whole_hours_or_refused() {
+    fn a_zone_is_whole_quarters_of_an_hour_or_refused() {
         let year = interval("2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z");
         let offsets = |name: &str, interval| Zone::named(name).expect("a zone").offsets(interval);
         assert_eq!(offsets("UTC", year), Ok(Offsets::utc()));
-        assert_eq!(offsets("Etc/GMT+5", year), Ok(Offsets::new(-5, [])));
+        assert_eq!(offsets("Etc/GMT+5", year), Ok(Offsets::new(-300, [])));
         let micros = |text: &str| text.parse::<DateTime<Utc>>().expect("a time").timestamp_micros();
         let (spring, autumn) = (micros("2025-03-30T01:00:00Z"), micros("2025-10-26T01:00:00Z"));
-        assert_eq!(offsets("Europe/Berlin", year), Ok(Offsets::new(1, [(spring, 2), (autumn, 1)])));
-        for half in ["Asia/Kolkata", "Asia/Kathmandu", "America/St_Johns", "Australia/Lord_Howe"] {
-            assert!(offsets(half, year).expect_err("not whole hours").contains("whole hours"), "{half}");
-        }
+        assert_eq!(offsets("Europe/Berlin", year), Ok(Offsets::new(60, [(spring, 120), (autumn, 60)])));
+        assert_eq!(offsets("Asia/Kathmandu", year), Ok(Offsets::new(345, [])));
+        let (autumn, spring) = (micros("2025-04-05T15:00:00Z"), micros("2025-10-04T15:30:00Z"));
+        assert_eq!(offsets("Australia/Lord_Howe", year), Ok(Offsets::new(660, [(autumn, 630), (spring, 660)])));
+        let before = interval("1970-01-01T00:00:00Z", "1971-01-01T00:00:00Z");
+        assert!(offsets("Africa/Monrovia", before).expect_err("44 minutes and a half").contains("whole quarters"));
         assert!(Zone::named("Mars/Olympus").expect_err("no zone").contains("IANA"));
     }
 

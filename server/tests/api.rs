@@ -51,7 +51,7 @@ use tokio_tungstenite::{
 };
 use tower::ServiceExt as _;
 
-const SALES: &[&str] = &["hour", "store_id", "payment_method", "orders", "lines", "units", "revenue", "discount"];
+const SALES: &[&str] = &["bucket", "store_id", "payment_method", "orders", "lines", "units", "revenue", "discount"];
 /// The page for those who write programs.
 const PAGE: &str = include_str!("../../docs/API.md");
 const HISTORICAL: &str = "/api/v1/analytics/historical";
@@ -70,9 +70,9 @@ struct Platform {
     folder: TempDir,
 }
 
-fn sale(hour: &'static str, store: &'static str, orders: i64, revenue: &'static str) -> [Value; 8] {
+fn sale(bucket: &'static str, store: &'static str, orders: i64, revenue: &'static str) -> [Value; 8] {
     let (lines, units, discount) = (Count(orders), Amount("1"), Amount("0"));
-    [Time(hour), Text(store), Text("card"), Count(orders), lines, units, Amount(revenue), discount]
+    [Time(bucket), Text(store), Text("card"), Count(orders), lines, units, Amount(revenue), discount]
 }
 
 impl Platform {
@@ -100,7 +100,7 @@ impl Platform {
             sale("2025-01-01T11:00:00Z", "2", 2, "99999999999999.9999"),
             sale("2025-01-02T10:00:00Z", "1", 1, "5"),
         ];
-        lake.append(&schema::SALES_HOURLY, SALES, &rows.each_ref().map(|row| row.as_slice())).await;
+        lake.append(&schema::SALES, SALES, &rows.each_ref().map(|row| row.as_slice())).await;
         let warehouse = Arc::new(Warehouse::new(&lake.url(), Limits::default()).expect("a warehouse"));
         warehouse.refresh().await.expect("a lake that can be read");
         let parts = Arc::new(Parts::default());
@@ -264,11 +264,11 @@ async fn an_answer_is_sent_again_only_when_a_number_differs() {
     let again = async || platform.send(Request::get(&path).header(header::IF_NONE_MATCH, &tag)).await;
     assert_eq!(again().await.status(), StatusCode::NOT_MODIFIED);
     let other = [sale("2025-01-05T10:00:00Z", "1", 1, "1")];
-    platform.lake.append(&schema::SALES_HOURLY, SALES, &other.each_ref().map(|row| row.as_slice())).await;
+    platform.lake.append(&schema::SALES, SALES, &other.each_ref().map(|row| row.as_slice())).await;
     platform.warehouse.refresh().await.expect("a refresh");
     assert_eq!(again().await.status(), StatusCode::NOT_MODIFIED, "another day");
     let same = [sale("2025-01-01T10:00:00Z", "1", 1, "1")];
-    platform.lake.append(&schema::SALES_HOURLY, SALES, &same.each_ref().map(|row| row.as_slice())).await;
+    platform.lake.append(&schema::SALES, SALES, &same.each_ref().map(|row| row.as_slice())).await;
     platform.warehouse.refresh().await.expect("a refresh");
     let changed = again().await;
     assert_eq!(changed.status(), StatusCode::OK);
@@ -284,7 +284,7 @@ async fn what_is_refused_is_explained_and_names_its_request() {
         ("metric=events&group_by=store", "`events` is known by topic, event_type"),
         ("metric=revenue&filter=store:1&filter=brand:x", "together"),
         ("metric=revenue&granularity=hour&days=3660", "buckets"),
-        ("metric=revenue&timezone=Asia/Kolkata", "whole hours"),
+        ("metric=revenue&timezone=Africa/Monrovia&from=1971-01-01&to=1971-01-31", "whole quarter"),
         ("metric=revenue&wrong=1", "not a parameter"),
     ] {
         let request = Request::get(format!("{HISTORICAL}?{query}")).header("x-request-id", "order-17.try-2");
@@ -374,7 +374,7 @@ async fn sql_answers_in_every_format_and_is_noted() {
         let (parts, body) = response.into_parts();
         (parts, to_bytes(body, 1 << 22).await.expect("a body"))
     };
-    let sql = "SELECT store_id, revenue FROM gold.sales_hourly ORDER BY hour";
+    let sql = "SELECT store_id, revenue FROM gold.sales ORDER BY bucket";
     let (parts, content) = ask(json!({"sql": sql, "limit": 2})).await;
     let answer: Json = serde_json::from_slice(&content).expect("JSON");
     assert_eq!((parts.status, &answer["truncated"]), (StatusCode::OK, &true.into()));
@@ -389,7 +389,7 @@ async fn sql_answers_in_every_format_and_is_noted() {
     let reader = ParquetRecordBatchReaderBuilder::try_new(content).expect("Parquet").build().expect("a reader");
     assert_eq!(reader.map(|batch| batch.expect("a batch").num_rows()).sum::<usize>(), 4);
 
-    let (parts, content) = ask(json!({"sql": "DROP TABLE gold.sales_hourly"})).await;
+    let (parts, content) = ask(json!({"sql": "DROP TABLE gold.sales"})).await;
     let problem: Json = serde_json::from_slice(&content).expect("JSON");
     assert_eq!((parts.status, problem["status"].as_u64()), (StatusCode::BAD_REQUEST, Some(400)));
     for (body, status) in [
@@ -402,7 +402,7 @@ async fn sql_answers_in_every_format_and_is_noted() {
     let noted =
         sqlx::query_scalar::<_, String>("SELECT detail FROM streamlinehub.audit_log WHERE action = 'sql.query'");
     let noted = noted.fetch_all(platform.store.pool()).await.expect("lines");
-    assert!(noted.iter().any(|detail| detail == "DROP TABLE gold.sales_hourly"), "{noted:?}");
+    assert!(noted.iter().any(|detail| detail == "DROP TABLE gold.sales"), "{noted:?}");
     assert_eq!(noted.len(), 5, "what is no statement is not noted");
     platform.stop().await;
 }
@@ -482,9 +482,9 @@ async fn a_socket_begins_with_a_snapshot_and_ends_with_the_rights() {
     say(&mut socket, r#"{"subscribe":["pipeline"]}"#).await;
     let tables = frame(&mut socket).await.expect("a frame");
     assert_eq!((&tables["channel"], &tables["kind"]), (&"pipeline".into(), &"snapshot".into()));
-    assert_eq!(tables["data"]["tables"][0]["name"], "sales_hourly");
+    assert_eq!(tables["data"]["tables"][0]["name"], "sales");
     let more = [sale("2025-01-07T10:00:00Z", "1", 1, "1")];
-    platform.lake.append(&schema::SALES_HOURLY, SALES, &more.each_ref().map(|row| row.as_slice())).await;
+    platform.lake.append(&schema::SALES, SALES, &more.each_ref().map(|row| row.as_slice())).await;
     let update = frame(&mut socket).await.expect("a frame");
     assert_eq!((&update["channel"], &update["kind"]), (&"pipeline".into(), &"update".into()));
     let numbers: BTreeMap<&str, u64> = [("then", &tables), ("now", &update)]

@@ -82,7 +82,7 @@ async fn first_of_live_socket(address: SocketAddr, token: &str) -> TcpStream {
 async fn events_in_gold(address: SocketAddr, token: &str) -> u64 {
     let (_, body) = get(address, "/api/ui/pipeline", token).await.expect("an answer");
     let view: PipelineView = serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"));
-    view.tables.iter().find(|table| table.name == "events_hourly").map_or(0, |table| table.rows)
+    view.tables.iter().find(|table| table.name == "event_counts").map_or(0, |table| table.rows)
 }
 
 /// The access token of a new user, made from outside as the commands do it.

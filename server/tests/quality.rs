@@ -256,7 +256,7 @@ async fn what_was_put_aside_is_changed_and_replayed_and_leaves_a_trail() {
     assert_ne!(sent["hash_before"], sent["hash_after"]);
     platform.settle().await;
     assert_eq!(platform.value("SELECT sum(amount) FROM silver.transactions WHERE currency = 'EUR'").await, "5.0000");
-    assert_eq!(platform.value("SELECT sum(revenue) FROM gold.sales_hourly").await, "15.0000");
+    assert_eq!(platform.value("SELECT sum(revenue) FROM gold.sales").await, "15.0000");
     let row = format!(
         "SELECT arrow_cast(key, 'Utf8') FROM bronze.transaction_events WHERE \"offset\" = {} AND partition = {}",
         sent["new_offset"], sent["new_partition"]

@@ -248,9 +248,9 @@ async fn queries_are_for_those_who_may_run_sql() {
     let platform = Platform::start().await;
     let (ann, vic) = (platform.person("ann", "analyst").await, platform.person("vic", "viewer").await);
     let query =
-        json!({"kind": "query", "name": "Orders", "text": "SELECT count(*)\r\nFROM gold.sales_hourly", "shared": true});
+        json!({"kind": "query", "name": "Orders", "text": "SELECT count(*)\r\nFROM gold.sales", "shared": true});
     let (status, made) = platform.rest(&ann, Method::POST, SAVED, query.clone()).await;
-    assert_eq!((status, &made["text"]), (StatusCode::CREATED, &json!("SELECT count(*)\nFROM gold.sales_hourly")));
+    assert_eq!((status, &made["text"]), (StatusCode::CREATED, &json!("SELECT count(*)\nFROM gold.sales")));
     let path = format!("{SAVED}/{}", made["id"].as_str().expect("an id"));
     assert_eq!(platform.rest(&vic, Method::POST, SAVED, query).await.0, StatusCode::FORBIDDEN);
     assert_eq!(platform.get(&vic, &path).await.0, StatusCode::NOT_FOUND);

@@ -13,16 +13,16 @@ use etl::{
 use model::topic::Layer;
 use server::lake::{Catalogue, Limits, Question, ShowError, SqlError, TableError, grid};
 
-const SALES: &[&str] = &["hour", "store_id", "payment_method", "orders", "lines", "units", "revenue", "discount"];
+const SALES: &[&str] = &["bucket", "store_id", "payment_method", "orders", "lines", "units", "revenue", "discount"];
 
-fn sale(hour: &'static str, store: &'static str, orders: i64, revenue: &'static str) -> [Value; 8] {
+fn sale(bucket: &'static str, store: &'static str, orders: i64, revenue: &'static str) -> [Value; 8] {
     let (lines, units, discount) = (Count(orders), Amount("1"), Amount("0"));
-    [Time(hour), Text(store), Text("card"), Count(orders), lines, units, Amount(revenue), discount]
+    [Time(bucket), Text(store), Text("card"), Count(orders), lines, units, Amount(revenue), discount]
 }
 
 async fn append(lake: &TestLake, rows: &[[Value; 8]]) {
     let rows: Vec<&[Value]> = rows.iter().map(|row| row.as_slice()).collect();
-    lake.append(&schema::SALES_HOURLY, SALES, &rows).await;
+    lake.append(&schema::SALES, SALES, &rows).await;
 }
 
 async fn lake() -> TestLake {
@@ -57,7 +57,7 @@ async fn refusal(catalogue: &Catalogue, sql: &str) -> SqlError {
 
 /// Whether all is well for the next one.
 async fn works(catalogue: &Catalogue) {
-    let rows = ask(catalogue, &question("SELECT sum(revenue) FROM gold.sales_hourly")).await.expect("an answer");
+    let rows = ask(catalogue, &question("SELECT sum(revenue) FROM gold.sales")).await.expect("an answer");
     assert_eq!(rows, ["15.1000"]);
 }
 
@@ -65,20 +65,20 @@ async fn works(catalogue: &Catalogue) {
 async fn what_is_read_is_exact_and_new_rows_are_seen() {
     let lake = lake().await;
     let catalogue = catalogue(&lake, Limits::default());
-    let by_store = question("SELECT store_id, orders, revenue, NULL FROM sales_hourly ORDER BY store_id");
+    let by_store = question("SELECT store_id, orders, revenue, NULL FROM sales ORDER BY store_id");
     assert_eq!(ask(&catalogue, &by_store).await.expect("rows"), ["1 1 10.1000 -", "2 2 5.0000 -"]);
 
     append(&lake, &[sale("2025-01-03T10:00:00Z", "3", 1, "99999999999999.9999")]).await;
-    let sum = "WITH all_of_it AS (SELECT * FROM gold.sales_hourly) SELECT sum(revenue), count(*) FROM all_of_it";
+    let sum = "WITH all_of_it AS (SELECT * FROM gold.sales) SELECT sum(revenue), count(*) FROM all_of_it";
     assert_eq!(ask(&catalogue, &question(sum)).await.expect("rows"), ["100000000000015.0999 3"]);
-    let earlier = Question { versions: BTreeMap::from([("gold.sales_hourly".to_owned(), 1)]), ..question(sum) };
+    let earlier = Question { versions: BTreeMap::from([("gold.sales".to_owned(), 1)]), ..question(sum) };
     assert_eq!(ask(&catalogue, &earlier).await.expect("rows"), ["15.1000 2"], "the version before");
 
     let columns = "SELECT column_name FROM information_schema.columns WHERE table_name = 'customers' LIMIT 1";
     let missing = refusal(&catalogue, columns).await.to_string();
     assert!(missing.contains("is made when the first event comes"), "{missing}");
 
-    let few = Question { rows: 2, ..question("SELECT store_id FROM sales_hourly ORDER BY 1") };
+    let few = Question { rows: 2, ..question("SELECT store_id FROM sales ORDER BY 1") };
     let rows = catalogue.run(&few).await.expect("rows");
     let cut = grid::grid(&rows, few.rows).expect("text");
     assert_eq!((cut.rows.len(), cut.truncated), (2, true));
@@ -101,18 +101,18 @@ async fn only_reading_the_lake_is_possible() {
         "SELECT 1 AS a INTO t".to_owned(),
         "CREATE VIEW v AS SELECT 1".to_owned(),
         "CREATE FUNCTION f(a INT) RETURNS INT RETURN a".to_owned(),
-        "INSERT INTO gold.sales_hourly SELECT * FROM gold.sales_hourly".to_owned(),
-        "DELETE FROM gold.sales_hourly".to_owned(),
-        "UPDATE gold.sales_hourly SET orders = 0".to_owned(),
-        "DROP TABLE gold.sales_hourly".to_owned(),
-        "TRUNCATE TABLE gold.sales_hourly".to_owned(),
+        "INSERT INTO gold.sales SELECT * FROM gold.sales".to_owned(),
+        "DELETE FROM gold.sales".to_owned(),
+        "UPDATE gold.sales SET orders = 0".to_owned(),
+        "DROP TABLE gold.sales".to_owned(),
+        "TRUNCATE TABLE gold.sales".to_owned(),
         "SET datafusion.execution.batch_size = 1".to_owned(),
         "SHOW ALL".to_owned(),
-        "EXPLAIN ANALYZE SELECT * FROM gold.sales_hourly".to_owned(),
-        "DESCRIBE gold.sales_hourly".to_owned(),
+        "EXPLAIN ANALYZE SELECT * FROM gold.sales".to_owned(),
+        "DESCRIBE gold.sales".to_owned(),
         "PREPARE p AS SELECT 1".to_owned(),
-        "SELECT 1; DROP TABLE gold.sales_hourly".to_owned(),
-        "WITH x AS (INSERT INTO gold.sales_hourly VALUES (1)) SELECT * FROM x".to_owned(),
+        "SELECT 1; DROP TABLE gold.sales".to_owned(),
+        "WITH x AS (INSERT INTO gold.sales VALUES (1)) SELECT * FROM x".to_owned(),
         "SELECT * FROM other.public.t".to_owned(),
         "SELECT * FROM pg_catalog.pg_user".to_owned(),
         "SELECT $1".to_owned(),
@@ -124,9 +124,9 @@ async fn only_reading_the_lake_is_possible() {
         assert!(matches!(error, SqlError::Invalid(_)), "{statement}: {error:?}");
         assert!(!error.to_string().contains("a,b"), "{error}");
     }
-    let unknown = refusal(&catalogue, "SELECT * FROM gold.sale").await.to_string();
-    assert!(unknown.contains("gold.sale") && unknown.contains("gold.sales_hourly"), "{unknown}");
-    let column = refusal(&catalogue, "SELECT revenu FROM gold.sales_hourly").await.to_string();
+    let unknown = refusal(&catalogue, "SELECT * FROM gold.salez").await.to_string();
+    assert!(unknown.contains("gold.salez") && unknown.contains("gold.sales"), "{unknown}");
+    let column = refusal(&catalogue, "SELECT revenu FROM gold.sales").await.to_string();
     assert!(column.contains("revenu"), "{column}");
     works(&catalogue).await;
 }
@@ -234,18 +234,18 @@ async fn the_catalogue_shows_tables_as_they_are_and_were() {
     append(&lake, &[sale("2025-01-03T10:00:00Z", "3", 1, "7")]).await;
     let tables = catalogue.tables().await.expect("tables");
     let names: Vec<_> = tables.iter().map(|table| (table.full_name(), table.rows, table.version)).collect();
-    assert_eq!(names, [("gold.sales_hourly".to_owned(), 3, 2)]);
+    assert_eq!(names, [("gold.sales".to_owned(), 3, 2)]);
     assert_eq!(tables[0].sources, ["silver.transactions"]);
 
-    let now = catalogue.table(Layer::Gold, "sales_hourly", None).await.expect("a table");
+    let now = catalogue.table(Layer::Gold, "sales", None).await.expect("a table");
     assert_eq!((now.preview.rows.len(), now.history.len()), (3, 3));
-    let before = catalogue.table(Layer::Gold, "sales_hourly", Some(1)).await.expect("a table");
+    let before = catalogue.table(Layer::Gold, "sales", Some(1)).await.expect("a table");
     assert_eq!((before.summary.rows, before.preview.rows.len(), before.history.len()), (2, 2, 2));
     let missing = |error| match error {
         ShowError::Table(error) => error,
         ShowError::Preview(error) => panic!("{error}"),
     };
-    let later = missing(catalogue.table(Layer::Gold, "sales_hourly", Some(9)).await.expect_err("no such version"));
+    let later = missing(catalogue.table(Layer::Gold, "sales", Some(9)).await.expect_err("no such version"));
     assert!(matches!(later, TableError::NotYet { asked: 9, newest: 2, .. }), "{later}");
     let unknown = missing(catalogue.table(Layer::Gold, "sale", None).await.expect_err("no such table"));
     assert!(matches!(unknown, TableError::NoSuchTable(_)), "{unknown}");

@@ -18,14 +18,14 @@ use server::{
     zone::Zone,
 };
 
-const SALES: &[&str] = &["hour", "store_id", "orders", "lines", "units", "revenue", "discount"];
-const PRODUCT_SALES: &[&str] = &["hour", "product_id", "lines", "units", "revenue", "discount"];
-const CUSTOMERS: &[&str] = &["hour", "customer_id", "orders", "lines", "units", "revenue", "discount"];
-const EVENTS: &[&str] = &["hour", "topic", "event_type", "events"];
+const SALES: &[&str] = &["bucket", "store_id", "orders", "lines", "units", "revenue", "discount"];
+const PRODUCT_SALES: &[&str] = &["bucket", "product_id", "lines", "units", "revenue", "discount"];
+const CUSTOMERS: &[&str] = &["bucket", "customer_id", "orders", "lines", "units", "revenue", "discount"];
+const EVENTS: &[&str] = &["bucket", "topic", "event_type", "events"];
 const PRODUCTS: &[&str] = &["product_id", "department", "category", "product_type", "brand"];
 
-fn sale(hour: &'static str, store: Value, orders: i64, revenue: &'static str) -> [Value; 7] {
-    [Time(hour), store, Count(orders), Count(2 * orders), Amount("3"), Amount(revenue), Amount("0.0001")]
+fn sale(bucket: &'static str, store: Value, orders: i64, revenue: &'static str) -> [Value; 7] {
+    [Time(bucket), store, Count(orders), Count(2 * orders), Amount("3"), Amount(revenue), Amount("0.0001")]
 }
 
 fn question(metrics: &[&str]) -> MetricQuery {
@@ -72,7 +72,7 @@ async fn a_lake_without_tables_is_empty_and_not_an_error() {
 async fn sums_are_exact_and_the_end_of_the_interval_is_outside() {
     let lake = common::TestLake::new();
     lake.append(
-        &schema::SALES_HOURLY,
+        &schema::SALES,
         SALES,
         &[
             &sale("2024-12-31T23:00:00Z", Text("1"), 9, "9"),
@@ -95,7 +95,7 @@ async fn a_split_puts_the_greatest_first_and_joins_the_products() {
         [Time("2025-01-01T10:00:00Z"), Text(product), Count(1), Amount("1"), Amount(revenue), Amount("0")]
     };
     let rows = [sold("apple", "5"), sold("pear", "4"), sold("milk", "7"), sold("nobody knows", "1")];
-    lake.append(&schema::PRODUCT_HOURLY, PRODUCT_SALES, &rows.each_ref().map(|row| row.as_slice())).await;
+    lake.append(&schema::PRODUCT_SALES, PRODUCT_SALES, &rows.each_ref().map(|row| row.as_slice())).await;
     let warehouse = warehouse(&lake).await;
     let mut by_department = question(&["revenue", "units"]);
     by_department.split = Some(Dimension::Department);
@@ -123,7 +123,7 @@ async fn a_split_puts_the_greatest_first_and_joins_the_products() {
 async fn a_replaced_day_takes_the_place_of_the_old_one() {
     let lake = common::TestLake::new();
     lake.append(
-        &schema::SALES_HOURLY,
+        &schema::SALES,
         SALES,
         &[&sale("2025-01-01T10:00:00Z", Text("1"), 1, "10"), &sale("2025-01-02T10:00:00Z", Text("1"), 1, "20")],
     )
@@ -134,35 +134,35 @@ async fn a_replaced_day_takes_the_place_of_the_old_one() {
     assert!(!warehouse.refresh().await.expect("a refresh"), "nothing was committed");
 
     let late = [sale("2025-01-01T10:00:00Z", Text("1"), 1, "10"), sale("2025-01-01T09:00:00Z", Null, 1, "5.5")];
-    let mut table = lake.lake.table(&schema::SALES_HOURLY).await.expect("the table");
+    let mut table = lake.lake.table(&schema::SALES).await.expect("the table");
     let replaced = table.files(Some(&BTreeSet::from(["2025-01-01".to_owned()]))).expect("the files of the day");
-    let rows = common::batch(&schema::SALES_HOURLY, SALES, &late.each_ref().map(|row| row.as_slice()));
+    let rows = common::batch(&schema::SALES, SALES, &late.each_ref().map(|row| row.as_slice()));
     table.replace_dates(&replaced, vec![rows], &[]).await.expect("a commit");
     assert!(warehouse.refresh().await.expect("a refresh"));
-    assert_eq!(warehouse.rows(GoldTable::SalesHourly), 3);
+    assert_eq!(warehouse.rows(GoldTable::Sales), 3);
     assert_eq!(values(&warehouse.query(&asked).await.expect("rows")), [some(&["35.5"])]);
     let mut hourly = question(&["revenue"]);
     hourly.granularity = Some(Granularity::Hour);
     hourly.interval.to = at("2025-01-01T10:00:00Z");
     let rows = warehouse.query(&hourly).await.expect("rows");
-    assert_eq!(rows.len(), 1, "rows of a file are found by hour whatever their order in it");
+    assert_eq!(rows.len(), 1, "rows of a file are found by time whatever their order in it");
     assert_eq!(rows[0].time, Some(at("2025-01-01T09:00:00Z")));
 }
 
 #[tokio::test]
 async fn metrics_of_several_tables_share_their_buckets() {
     let lake = common::TestLake::new();
-    lake.append(&schema::SALES_HOURLY, SALES, &[&sale("2025-01-02T10:00:00Z", Text("1"), 2, "10")]).await;
-    let bought = |hour, customer| [Time(hour), customer, Count(1), Count(1), Amount("1"), Amount("5"), Amount("0")];
+    lake.append(&schema::SALES, SALES, &[&sale("2025-01-02T10:00:00Z", Text("1"), 2, "10")]).await;
+    let bought = |bucket, customer| [Time(bucket), customer, Count(1), Count(1), Amount("1"), Amount("5"), Amount("0")];
     let customers = [
         bought("2025-01-02T10:00:00Z", Text("anna")),
         bought("2025-01-02T11:00:00Z", Text("anna")),
         bought("2025-01-02T11:00:00Z", Text("bert")),
         bought("2025-01-02T11:00:00Z", Null),
     ];
-    lake.append(&schema::CUSTOMER_HOURLY, CUSTOMERS, &customers.each_ref().map(|row| row.as_slice())).await;
+    lake.append(&schema::CUSTOMER_SALES, CUSTOMERS, &customers.each_ref().map(|row| row.as_slice())).await;
     let happened = [Time("2025-01-01T10:00:00Z"), Text("analytics-events"), Text("page.viewed"), Count(7)];
-    lake.append(&schema::EVENTS_HOURLY, EVENTS, &[&happened]).await;
+    lake.append(&schema::EVENT_COUNTS, EVENTS, &[&happened]).await;
     let warehouse = warehouse(&lake).await;
     let mut daily = question(&["orders", "active_customers", "events"]);
     daily.granularity = Some(Granularity::Day);
@@ -181,7 +181,7 @@ async fn metrics_of_several_tables_share_their_buckets() {
 async fn the_overview_compares_with_the_interval_before_and_has_every_bucket() {
     let lake = common::TestLake::new();
     lake.append(
-        &schema::SALES_HOURLY,
+        &schema::SALES,
         SALES,
         &[
             &sale("2025-01-01T20:00:00Z", Text("7"), 1, "4"),
@@ -207,7 +207,7 @@ async fn the_overview_compares_with_the_interval_before_and_has_every_bucket() {
 async fn questions_are_bounded() {
     let lake = common::TestLake::new();
     let stores = ["1", "2", "3"].map(|store| sale("2025-01-01T10:00:00Z", Text(store), 1, "1"));
-    lake.append(&schema::SALES_HOURLY, SALES, &stores.each_ref().map(|row| row.as_slice())).await;
+    lake.append(&schema::SALES, SALES, &stores.each_ref().map(|row| row.as_slice())).await;
     let mut by_store = question(&["revenue"]);
     by_store.split = Some(Dimension::Store);
 
@@ -234,7 +234,7 @@ async fn filters_keep_what_all_of_them_keep() {
         [Time("2025-01-01T10:00:00Z"), Text(product), Count(1), Amount("1"), Amount(revenue), Amount("0")]
     };
     let rows = [sold("apple", "5"), sold("pear", "4"), sold("milk", "7"), sold("nobody knows", "1")];
-    lake.append(&schema::PRODUCT_HOURLY, PRODUCT_SALES, &rows.each_ref().map(|row| row.as_slice())).await;
+    lake.append(&schema::PRODUCT_SALES, PRODUCT_SALES, &rows.each_ref().map(|row| row.as_slice())).await;
     let warehouse = warehouse(&lake).await;
     let asked = |filters: &[(Dimension, &[&str])]| {
         let filter = |(dimension, values): &(Dimension, &[&str])| Filter {
@@ -278,7 +278,7 @@ async fn local_days_begin_at_local_midnight_whatever_clocks_do() {
     let lake = common::TestLake::new();
     // New York leaves summer time on 2 November 2025 at 06:00 UTC: that day has 25 hours, 04:00 to 05:00 UTC the day after.
     lake.append(
-        &schema::SALES_HOURLY,
+        &schema::SALES,
         SALES,
         &[
             &sale("2025-11-02T03:00:00Z", Text("1"), 1, "1"),
@@ -292,7 +292,7 @@ async fn local_days_begin_at_local_midnight_whatever_clocks_do() {
     let zone = Zone::named("America/New_York").expect("a zone");
     let interval = Interval { from: at("2025-11-01T04:00:00Z"), to: at("2025-11-04T05:00:00Z") };
     let query = MetricQuery { interval, granularity: Some(Granularity::Day), ..question(&["revenue"]) };
-    let offsets = zone.offsets(interval).expect("whole hours");
+    let offsets = zone.offsets(interval).expect("whole quarters of an hour");
     let rows = warehouse.query_local(&query, &offsets).await.expect("rows");
     let times: Vec<_> = rows.iter().filter_map(|row| row.time).collect();
     assert_eq!(times, ["2025-11-01T04:00:00Z", "2025-11-02T04:00:00Z", "2025-11-03T05:00:00Z"].map(at));

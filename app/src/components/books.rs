@@ -20,7 +20,7 @@ const COLUMNS: [(&str, &str); 11] = [
     ("Duplicates", "Events that were in Silver already"),
     ("Rejected", "Events whose fields could not be used; dead letters too"),
     ("Set aside", "Events that a rule of quality quarantined or dropped"),
-    ("Gold", "Events in the hourly sums"),
+    ("Gold", "Events in the sums"),
 ];
 
 #[component]

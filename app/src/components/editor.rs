@@ -92,7 +92,7 @@ pub fn SqlEditor(
             autocapitalize="off"
             required
             aria-label="SQL statement"
-            placeholder="SELECT date, sum(revenue) AS revenue FROM gold.sales_hourly GROUP BY date ORDER BY date"
+            placeholder="SELECT date, sum(revenue) AS revenue FROM gold.sales GROUP BY date ORDER BY date"
             prop:value=move || text.get()
             on:input=move |event| text.set(event_target_value(&event))
         >

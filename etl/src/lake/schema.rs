@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use deltalake::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use model::{
+    metric::BUCKET,
     money,
     topic::{Layer, Topic},
 };
@@ -262,7 +263,8 @@ fn gold(
     dimensions: Vec<(&'static str, DataType, bool)>,
     measures: Vec<(&'static str, DataType)>,
 ) -> TableSpec {
-    let mut fields = vec![("hour", timestamp(), REQUIRED)];
+    // When the bucket begins, which is `GRAIN` long.
+    let mut fields = vec![(BUCKET, timestamp(), REQUIRED)];
     fields.extend(dimensions);
     fields.extend(measures.into_iter().map(|(measure, kind)| (measure, kind, REQUIRED)));
     fields.push(("date", DataType::Date32, REQUIRED));
@@ -271,14 +273,14 @@ fn gold(
         name,
         schema: schema(fields),
         partitioned_by: BY_DATE,
-        statistics: &["hour"],
+        statistics: &[BUCKET],
         distinct: &[],
     }
 }
 
-pub static SALES_HOURLY: LazyLock<TableSpec> = LazyLock::new(|| {
+pub static SALES: LazyLock<TableSpec> = LazyLock::new(|| {
     gold(
-        "sales_hourly",
+        "sales",
         vec![("store_id", DataType::Utf8, OPTIONAL), ("payment_method", DataType::Utf8, OPTIONAL)],
         vec![
             ("orders", DataType::Int64),
@@ -290,17 +292,17 @@ pub static SALES_HOURLY: LazyLock<TableSpec> = LazyLock::new(|| {
     )
 });
 
-pub static PRODUCT_HOURLY: LazyLock<TableSpec> = LazyLock::new(|| {
+pub static PRODUCT_SALES: LazyLock<TableSpec> = LazyLock::new(|| {
     gold(
-        "product_hourly",
+        "product_sales",
         vec![("product_id", DataType::Utf8, REQUIRED)],
         vec![("lines", DataType::Int64), ("units", total()), ("revenue", total()), ("discount", total())],
     )
 });
 
-pub static CUSTOMER_HOURLY: LazyLock<TableSpec> = LazyLock::new(|| {
+pub static CUSTOMER_SALES: LazyLock<TableSpec> = LazyLock::new(|| {
     gold(
-        "customer_hourly",
+        "customer_sales",
         vec![("customer_id", DataType::Utf8, OPTIONAL)],
         vec![
             ("orders", DataType::Int64),
@@ -312,9 +314,9 @@ pub static CUSTOMER_HOURLY: LazyLock<TableSpec> = LazyLock::new(|| {
     )
 });
 
-pub static EVENTS_HOURLY: LazyLock<TableSpec> = LazyLock::new(|| {
+pub static EVENT_COUNTS: LazyLock<TableSpec> = LazyLock::new(|| {
     gold(
-        "events_hourly",
+        "event_counts",
         vec![("topic", DataType::Utf8, REQUIRED), ("event_type", DataType::Utf8, REQUIRED)],
         vec![("events", DataType::Int64)],
     )
@@ -357,10 +359,10 @@ pub fn all() -> Vec<&'static TableSpec> {
         &CUSTOMERS,
         &PRODUCTS,
         &EVENTS,
-        &SALES_HOURLY,
-        &PRODUCT_HOURLY,
-        &CUSTOMER_HOURLY,
-        &EVENTS_HOURLY,
+        &SALES,
+        &PRODUCT_SALES,
+        &CUSTOMER_SALES,
+        &EVENT_COUNTS,
         &QUALITY_RESULTS,
     ];
     tables.extend(others.into_iter().map(|table| &**table));

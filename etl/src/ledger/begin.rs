@@ -190,7 +190,7 @@ async fn silver(lake: &Lake, topic: Topic) -> Result<()> {
 }
 
 async fn gold(lake: &Lake) -> Result<()> {
-    let mut table = lake.table(&schema::EVENTS_HOURLY).await?;
+    let mut table = lake.table(&schema::EVENT_COUNTS).await?;
     let source = silver_source();
     let positions = table.positions().await?;
     if !positions.contains_key(&source) || positions.contains_key(&counted_key(&source)) {

@@ -222,7 +222,7 @@ pub(crate) async fn silver_letters(
     Ok(positions)
 }
 
-/// For a commit to a table of Gold: its position, and for `gold.events_hourly` how many events of each topic it adds.
+/// For a commit to a table of Gold: its position, and for `gold.event_counts` how many events of each topic it adds.
 ///
 /// # Errors
 /// When the table's log cannot be read.
@@ -232,7 +232,7 @@ pub(crate) async fn gold(
     events_by_topic: &[(String, u64)],
 ) -> Result<Vec<Position>> {
     let mut positions = Vec::new();
-    if std::ptr::eq(table.spec(), &raw const *schema::EVENTS_HOURLY) {
+    if std::ptr::eq(table.spec(), &raw const *schema::EVENT_COUNTS) {
         let so_far = table.positions().await?;
         for (topic, events) in events_by_topic {
             let source = gold_key(topic);

@@ -84,7 +84,7 @@ impl Reader {
         }
         Ok(Reader {
             kafka: Watermarks::new(cluster)?,
-            gold: lake.table(&schema::EVENTS_HOURLY).await?,
+            gold: lake.table(&schema::EVENT_COUNTS).await?,
             silver: lake.table(&schema::EVENTS).await?,
             bronze,
             dead_letters: lake.table(&schema::DEAD_LETTERS).await?,
@@ -222,7 +222,7 @@ fn partition_of(
     }
 }
 
-/// Events by topic in a file of `gold.events_hourly`.
+/// Events by topic in a file of `gold.event_counts`.
 pub(super) async fn events_of(table: &LakeTable, file: &Add) -> Result<Vec<(String, i64)>> {
     let mut sums: BTreeMap<String, i64> = BTreeMap::new();
     for batch in table.read(file, &["topic", "events"]).await? {

@@ -280,7 +280,7 @@ mod tests {
         let refused = |field: Field| format!("{:#}", Fields::read(&[field]).expect_err("must be refused"));
         assert!(refused(field("device", "device", FieldKind::Text)).contains("has that column already"));
         assert!(refused(field("x", "a..b", FieldKind::Text)).contains("is no path"));
-        let elsewhere = Field { table: "gold.sales_hourly".to_owned(), ..field("x", "x", FieldKind::Text) };
+        let elsewhere = Field { table: "gold.sales".to_owned(), ..field("x", "x", FieldKind::Text) };
         assert!(refused(elsewhere).contains("is no table of Silver"));
     }
 }

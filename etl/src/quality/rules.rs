@@ -254,11 +254,7 @@ mod tests {
     #[test]
     fn a_wrong_rule_is_refused_with_its_name_and_the_reason() {
         for (table, expression, why) in [
-            (
-                "gold.sales_hourly",
-                "revenue > 0",
-                "`gold.sales_hourly` is no table of Silver; there are silver.transactions",
-            ),
+            ("gold.sales", "revenue > 0", "`gold.sales` is no table of Silver; there are silver.transactions"),
             ("silver.transactions", "amout > 0", "amout"),
             ("silver.transactions", "amount", "not true or false"),
             ("silver.transactions", "amount >", "is no expression over silver.transactions"),

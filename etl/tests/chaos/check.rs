@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail, ensure};
-use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use chrono::{DateTime, DurationRound, Utc};
 use deltalake::arrow::util::display::array_value_to_string;
 use etl::lake::{Lake, TableSpec, schema};
-use model::topic::Topic;
+use model::{metric::BUCKET, range::GRAIN, topic::Topic};
 use rust_decimal::Decimal;
 use serde_json::Value;
 
@@ -260,7 +260,7 @@ fn decimal(row: &Row, column: &str) -> Result<Decimal> {
 
 type Sums = BTreeMap<(DateTime<Utc>, Vec<String>), Vec<Decimal>>;
 
-/// Gold equals what Silver's rows add up to, each in the hour in which it occurred.
+/// Gold equals what Silver's rows add up to, each in the quarter of an hour in which it occurred.
 async fn check_gold(lake: &Lake) -> Result<()> {
     let (transactions, lines) =
         (rows(lake, &schema::TRANSACTIONS).await?, rows(lake, &schema::TRANSACTION_LINES).await?);
@@ -275,26 +275,26 @@ async fn check_gold(lake: &Lake) -> Result<()> {
     };
     let sales_columns = ["orders", "lines", "units", "revenue", "discount"];
     let expected = add_up(&transactions, &["store_id", "payment_method"], sales)?;
-    compare(lake, &schema::SALES_HOURLY, &["store_id", "payment_method"], &sales_columns, &expected).await?;
+    compare(lake, &schema::SALES, &["store_id", "payment_method"], &sales_columns, &expected).await?;
     let expected = add_up(&transactions, &["customer_id"], sales)?;
-    compare(lake, &schema::CUSTOMER_HOURLY, &["customer_id"], &sales_columns, &expected).await?;
+    compare(lake, &schema::CUSTOMER_SALES, &["customer_id"], &sales_columns, &expected).await?;
     let expected = add_up(&lines, &["product_id"], |row| {
         let discount = decimal(row, "discount")? + decimal(row, "coupon_discount")?;
         Ok(vec![Decimal::ONE, decimal(row, "quantity")?, decimal(row, "amount")?, discount])
     })?;
-    compare(lake, &schema::PRODUCT_HOURLY, &["product_id"], &["lines", "units", "revenue", "discount"], &expected)
+    compare(lake, &schema::PRODUCT_SALES, &["product_id"], &["lines", "units", "revenue", "discount"], &expected)
         .await?;
     let expected = add_up(&rows(lake, &schema::EVENTS).await?, &["topic", "event_type"], |_| Ok(vec![Decimal::ONE]))?;
-    compare(lake, &schema::EVENTS_HOURLY, &["topic", "event_type"], &["events"], &expected).await
+    compare(lake, &schema::EVENT_COUNTS, &["topic", "event_type"], &["events"], &expected).await
 }
 
 fn add_up(rows: &[Row], dimensions: &[&str], measures: impl Fn(&Row) -> Result<Vec<Decimal>>) -> Result<Sums> {
     let mut sums = Sums::new();
     for row in rows {
-        let hour = time(&row["occurred_at"])?.duration_trunc(TimeDelta::hours(1))?;
+        let bucket = time(&row["occurred_at"])?.duration_trunc(GRAIN)?;
         let group = dimensions.iter().map(|&dimension| row[dimension].clone()).collect();
         let more = measures(row)?;
-        let sum = sums.entry((hour, group)).or_insert_with(|| vec![Decimal::ZERO; more.len()]);
+        let sum = sums.entry((bucket, group)).or_insert_with(|| vec![Decimal::ZERO; more.len()]);
         for (sum, more) in sum.iter_mut().zip(more) {
             *sum = (*sum + more).normalize();
         }
@@ -311,16 +311,16 @@ async fn compare(
 ) -> Result<()> {
     let mut found = Sums::new();
     for row in rows(lake, spec).await? {
-        let hour = time(&row["hour"])?;
+        let bucket = time(&row[BUCKET])?;
         ensure!(
-            row["date"] == hour.date_naive().to_string(),
-            "{}: {hour} is under the date {}",
+            row["date"] == bucket.date_naive().to_string(),
+            "{}: {bucket} is under the date {}",
             spec.name,
             row["date"]
         );
         let group = dimensions.iter().map(|&dimension| row[dimension].clone()).collect();
         let sums = measures.iter().map(|measure| decimal(&row, measure)).collect::<Result<_>>()?;
-        if let Some(twice) = found.insert((hour, group), sums) {
+        if let Some(twice) = found.insert((bucket, group), sums) {
             bail!("{}: a group is there twice, also with {twice:?}", spec.name);
         }
     }

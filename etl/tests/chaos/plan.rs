@@ -76,10 +76,10 @@ const TABLES: [&str; 14] = [
     "silver/events",
     "silver/customers",
     "silver/products",
-    "gold/sales_hourly",
-    "gold/customer_hourly",
-    "gold/product_hourly",
-    "gold/events_hourly",
+    "gold/sales",
+    "gold/customer_sales",
+    "gold/product_sales",
+    "gold/event_counts",
 ];
 
 const OF_TABLE: [&str; 6] = ["refresh", "read", "files.before", "files.after", "commit.before", "commit.after"];

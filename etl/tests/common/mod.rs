@@ -156,21 +156,20 @@ impl World {
         let silver = self
             .row("SELECT count(*), sum(amount), sum(discount), sum(units), sum(line_count) FROM silver_transactions")
             .await?;
-        let sales = self
-            .row("SELECT sum(orders), sum(revenue), sum(discount), sum(units), sum(lines) FROM gold_sales_hourly")
-            .await?;
+        let sales =
+            self.row("SELECT sum(orders), sum(revenue), sum(discount), sum(units), sum(lines) FROM gold_sales").await?;
         let customers = self
-            .row("SELECT sum(orders), sum(revenue), sum(discount), sum(units), sum(lines) FROM gold_customer_hourly")
+            .row("SELECT sum(orders), sum(revenue), sum(discount), sum(units), sum(lines) FROM gold_customer_sales")
             .await?;
         ensure!(silver == sales, "Gold's sales {sales:?} differ from Silver's {silver:?}");
         ensure!(silver == customers, "Gold's customers {customers:?} differ from Silver's {silver:?}");
         let lines = self.row("SELECT count(*), sum(amount) FROM silver_transaction_lines").await?;
-        let products = self.row("SELECT sum(lines), sum(revenue) FROM gold_product_hourly").await?;
+        let products = self.row("SELECT sum(lines), sum(revenue) FROM gold_product_sales").await?;
         ensure!(lines == products, "Gold's products {products:?} differ from Silver's {lines:?}");
         ensure!(lines == [silver[4].clone(), silver[1].clone()], "lines {lines:?} differ from transactions {silver:?}");
         let events = self.row("SELECT count(*), count(DISTINCT event_id) FROM silver_events").await?;
         let counted =
-            self.row("SELECT sum(events) AS counted, sum(events) AS distinct_events FROM gold_events_hourly").await?;
+            self.row("SELECT sum(events) AS counted, sum(events) AS distinct_events FROM gold_event_counts").await?;
         ensure!(events == counted, "Gold counts {counted:?} of {events:?} events");
         Ok(())
     }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Datelike, Days, DurationRound, NaiveDate, TimeDelta, Utc}
 use model::{
     metric::{self, Dimension, METRICS, Metric},
     query::{Filter, MAX_FILTER_VALUES, MAX_ROWS},
-    range::{Granularity, Interval, Range},
+    range::{GRAIN, Granularity, Interval, Range},
 };
 
 use super::cursor::Cursor;
@@ -205,14 +205,14 @@ fn interval(given: &Parameters, zone: Zone, now: DateTime<Utc>) -> Result<Interv
         (None, Some(from), to) => {
             let from = match End::read("from", from)? {
                 End::Day(day) => start_of(zone, day)?,
-                End::Moment(moment) => moment.duration_trunc(TimeDelta::hours(1)).unwrap_or(moment),
+                End::Moment(moment) => moment.duration_trunc(GRAIN).unwrap_or(moment),
             };
             let to = match to.map(|to| End::read("to", to)).transpose()? {
                 None => end_of_hour(now),
                 Some(End::Day(day)) => start_of(zone, day + Days::new(1))?,
                 Some(End::Moment(moment)) => {
-                    let floor = moment.duration_trunc(TimeDelta::hours(1)).unwrap_or(moment);
-                    if floor == moment { moment } else { floor + TimeDelta::hours(1) }
+                    let floor = moment.duration_trunc(GRAIN).unwrap_or(moment);
+                    if floor == moment { moment } else { floor + GRAIN }
                 }
             };
             bounded(Interval { from, to })
@@ -243,14 +243,15 @@ fn bounded(interval: Interval) -> Result<Interval, Problem> {
     Ok(interval)
 }
 
-/// The first moment of a day, which must be a whole hour of UTC.
+/// The first moment of a day, which must be a whole quarter of an hour of UTC.
 pub(super) fn start_of(zone: Zone, day: NaiveDate) -> Result<DateTime<Utc>, Problem> {
     let start = zone.start_of(day);
-    if start.timestamp() % 3_600 == 0 {
+    if start.timestamp() % GRAIN.num_seconds() == 0 {
         return Ok(start);
     }
     Err(Problem::bad_request(format!(
-        "In the time zone {} days do not begin at a whole hour of UTC, and the tables hold whole hours of UTC. Ask in UTC.",
+        "In the time zone {} the {day} did not begin at a whole quarter of an hour of UTC, and the tables hold no shorter \
+         times. Ask in UTC.",
         zone.name()
     )))
 }
@@ -309,9 +310,9 @@ mod tests {
             text("2025-11-01T04:00:00", "2025-11-03T05:00:00")
         );
         assert_eq!(
-            span("metric=revenue&from=2025-11-01T12:30:00+02:00&to=2025-11-02T00:00:01Z"),
-            text("2025-11-01T10:00:00", "2025-11-02T01:00:00"),
-            "whole hours"
+            span("metric=revenue&from=2025-11-01T12:40:00+02:00&to=2025-11-02T00:00:01Z"),
+            text("2025-11-01T10:30:00", "2025-11-02T00:15:00"),
+            "whole quarters of an hour"
         );
         assert_eq!(span("metric=revenue&from=2025-11-16"), text("2025-11-16T00:00:00", "2025-11-16T11:00:00"));
     }
@@ -356,7 +357,7 @@ mod tests {
             ("metric=revenue&granularity=year", "auto, none"),
             ("metric=revenue&compare=last", "there are previous"),
             ("metric=revenue&timezone=Mars", "IANA"),
-            ("metric=revenue&timezone=Asia/Kolkata&from=2025-01-01", "whole hour"),
+            ("metric=revenue&timezone=Africa/Monrovia&from=1971-01-01&to=1971-01-01", "whole quarter"),
             ("metric=revenue&days=0", "from 1 to 3660"),
             ("metric=revenue&days=9999999999999999999999", "from 1 to 3660"),
             ("metric=revenue&limit=10001", "from 1 to 10000"),

@@ -2,8 +2,11 @@
 
 use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::{DateTime, TimeDelta, Utc};
-use model::{query::MAX_ROWS, range::Interval};
+use chrono::{DateTime, Utc};
+use model::{
+    query::MAX_ROWS,
+    range::{GRAIN, Interval},
+};
 
 /// A place in an answer. It holds the interval, so that the pages of `days=7` are of the same seven days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +47,7 @@ impl Cursor {
         let bytes: [u8; 28] = bytes.try_into().ok()?;
         let moment = |range: std::ops::Range<usize>| -> Option<DateTime<Utc>> {
             let seconds = i64::from_be_bytes(bytes[range].try_into().ok()?);
-            DateTime::from_timestamp(seconds, 0).filter(|_| seconds % TimeDelta::hours(1).num_seconds() == 0)
+            DateTime::from_timestamp(seconds, 0).filter(|_| seconds % GRAIN.num_seconds() == 0)
         };
         let offset = usize::try_from(u32::from_be_bytes(bytes[16..20].try_into().ok()?)).ok()?;
         let interval = Interval { from: moment(0..8)?, to: moment(8..16)? };

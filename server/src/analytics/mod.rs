@@ -149,7 +149,7 @@ pub(crate) async fn metrics(RawQuery(query): RawQuery, headers: HeaderMap) -> Re
 #[utoipa::path(
     get, path = "/api/v1/analytics/realtime", tag = "Analytics", operation_id = "analytics_realtime",
     params(("timezone" = Option<String>, Query, description = "The time zone whose day it is, as the IANA database names it; \
-        UTC where nothing is said. Its days must begin at a whole hour of UTC.", example = "Europe/Berlin")),
+        UTC where nothing is said.", example = "Europe/Berlin")),
     responses((status = 200, description = "As of now.", body = Realtime), Refusals),
 )]
 pub(crate) async fn realtime(State(state): State<WebState>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
@@ -162,9 +162,9 @@ pub(crate) async fn realtime(State(state): State<WebState>, RawQuery(query): Raw
 /// Metrics over an interval
 ///
 /// One or several metrics, in all, by time, by a dimension, or by both. Without `group_by` there is a row for every bucket
-/// of the interval; with it the rows with the greatest first metric come first. The tables hold whole hours of UTC: `from`
-/// is rounded down to one and `to` up, and `interval` says what was answered. A time zone whose clocks are not whole hours
-/// away from UTC is refused, except by the hour.
+/// of the interval; with it the rows with the greatest first metric come first. The tables hold quarters of
+/// an hour: `from` is rounded down to one and `to` up, and `interval` says what was answered. Every time zone is answered
+/// exactly, but for times before 1972 when some clocks were not whole quarters away from UTC; these are refused.
 #[utoipa::path(
     get, path = "/api/v1/analytics/historical", tag = "Analytics", operation_id = "analytics_historical",
     params(

@@ -49,7 +49,7 @@ pub struct TodayKpi {
 }
 
 /// # Errors
-/// The zone's days do not begin with an hour, or the warehouse has no answer.
+/// The zone's days do not begin with a quarter of an hour, or the warehouse has no answer.
 pub(super) async fn answer(
     warehouse: &Warehouse,
     live: Live,

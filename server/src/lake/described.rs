@@ -12,11 +12,11 @@ pub(super) fn table(spec: &TableSpec) -> &'static str {
         "customers" => "One row per customer: what is known now.",
         "products" => "One row per product: what is known now.",
         "events" => "One row per event of any topic.",
-        "sales_hourly" => "Sales by hour, store and payment method.",
-        "product_hourly" => "Sales by hour and product.",
-        "customer_hourly" => "Sales by hour and customer.",
+        "sales" => "Sales by quarter of an hour, store and payment method.",
+        "product_sales" => "Sales by quarter of an hour and product.",
+        "customer_sales" => "Sales by quarter of an hour and customer.",
         "quality_results" => "What the quality rules found, and the events that they took out.",
-        "events_hourly" => "Events by hour, topic and type.",
+        "event_counts" => "Events by quarter of an hour, topic and type.",
         _ => "Every readable event of its topic, as it came.",
     }
 }
@@ -40,8 +40,8 @@ pub(super) fn sources(spec: &TableSpec) -> Vec<String> {
         (Layer::Gold, "quality_results") => ["transactions", "transaction_lines", "customers", "products", "events"]
             .map(|table| format!("silver.{table}"))
             .into(),
-        (Layer::Gold, "events_hourly") => vec!["silver.events".to_owned()],
-        (Layer::Gold, "product_hourly") => vec!["silver.transaction_lines".to_owned()],
+        (Layer::Gold, "event_counts") => vec!["silver.events".to_owned()],
+        (Layer::Gold, "product_sales") => vec!["silver.transaction_lines".to_owned()],
         (Layer::Gold, _) => vec!["silver.transactions".to_owned()],
     }
 }
@@ -57,7 +57,7 @@ pub(super) fn column(spec: &TableSpec, name: &str) -> &'static str {
         "occurred_at" => "When it happened, in UTC.",
         "payload" => "The event as it came.",
         "properties" => "What has no column of its own, as JSON.",
-        "hour" => "When the hour begins, in UTC.",
+        "bucket" => "When the quarter of an hour begins, in UTC.",
         "year" | "month" | "day" => "Of the day in UTC on which it was read; a partition of the table.",
         "date" => "The day in UTC; a partition of the table.",
         _ => "",

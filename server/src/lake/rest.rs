@@ -75,7 +75,7 @@ impl Format {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Query {
     /// One `SELECT`. The tables are `bronze.x`, `silver.x` and `gold.x`; see `/api/v1/tables`.
-    #[schema(example = "SELECT date, sum(revenue) AS revenue FROM gold.sales_hourly GROUP BY date ORDER BY date")]
+    #[schema(example = "SELECT date, sum(revenue) AS revenue FROM gold.sales GROUP BY date ORDER BY date")]
     sql: String,
     /// Rows at most; 10000 where nothing is said.
     #[schema(minimum = 1, maximum = 100_000)]
@@ -248,7 +248,7 @@ pub(crate) async fn tables(
     get, path = "/api/v1/tables/{layer}/{name}", tag = "Lake", operation_id = "table",
     params(
         ("layer" = Layer, Path, description = "`bronze`, `silver` or `gold`."),
-        ("name" = String, Path, description = "The table's name.", example = "sales_hourly"),
+        ("name" = String, Path, description = "The table's name.", example = "sales"),
         ("version" = Option<u64>, Query, description = "A Delta version; the newest where nothing is said."),
         IfNoneMatch,
     ),

@@ -120,7 +120,7 @@ const LEDGER: Family = gauge(
     PARTITION,
     "What became of the events of a partition: waiting, bronze, dead_letters, no_event, silver, duplicates, rejected, quarantined, dropped.",
 );
-const GOLD: Family = gauge("streamlinehub_ledger_gold_events", &["topic"], "Events in Gold's hourly sums.");
+const GOLD: Family = gauge("streamlinehub_ledger_gold_events", &["topic"], "Events in Gold's sums.");
 const OFF: Family = gauge(
     "streamlinehub_ledger_discrepancies",
     &["book"],

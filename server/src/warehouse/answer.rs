@@ -36,7 +36,7 @@ pub(super) fn join(
     for (part, batches) in answers {
         for batch in batches {
             for index in 0..batch.num_rows() {
-                let time = code_at(batch, "bucket", index, query.granularity.is_some(), |column| {
+                let time = code_at(batch, "begins", index, query.granularity.is_some(), |column| {
                     Ok(column.as_primitive_opt::<TimestampMicrosecondType>().context("not a time")?.value(index))
                 })?;
                 let key = code_at(batch, "key", index, query.split.is_some(), |column| {

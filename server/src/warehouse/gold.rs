@@ -1,4 +1,4 @@
-//! How the Gold tables are held in memory: compact, and each file sorted by hour.
+//! How the Gold tables are held in memory: compact, and each file sorted by time.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use deltalake::arrow::{
     compute::{sort_to_indices, take_record_batch},
     datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType},
 };
-use model::metric::{Dimension, GoldTable};
+use model::metric::{BUCKET, Dimension, GoldTable};
 
 use super::{
     keys::Keys,
@@ -17,8 +17,6 @@ use super::{
 };
 use crate::delta;
 
-/// The column that every Gold table has.
-pub(super) const HOUR: &str = "hour";
 /// Sums of this type stay exact up to 10^34.
 const AMOUNT: DataType = DataType::Decimal128(28, 4);
 /// Held without a time zone, because everything is UTC and arithmetic on it is then much faster.
@@ -37,16 +35,16 @@ impl Dictionaries {
 /// The columns of a table that are read, with their types in the lake (times without zone).
 fn stored_columns(table: GoldTable) -> Vec<(&'static str, DataType)> {
     let counts: &[&str] = match table {
-        GoldTable::SalesHourly | GoldTable::CustomerHourly => &["orders", "lines"],
-        GoldTable::ProductHourly => &["lines"],
-        GoldTable::EventsHourly => &["events"],
+        GoldTable::Sales | GoldTable::CustomerSales => &["orders", "lines"],
+        GoldTable::ProductSales => &["lines"],
+        GoldTable::EventCounts => &["events"],
     };
     let amounts: &[&str] = match table {
-        GoldTable::EventsHourly => &[],
+        GoldTable::EventCounts => &[],
         _ => &["units", "revenue", "discount"],
     };
     let keys = table.dimensions().iter().filter(|dimension| !dimension.of_product());
-    [(HOUR, INSTANT)]
+    [(BUCKET, INSTANT)]
         .into_iter()
         .chain(keys.map(|dimension| (dimension.column(), DataType::Utf8)))
         .chain(counts.iter().map(|name| (*name, DataType::Int64)))
@@ -65,7 +63,7 @@ pub(super) fn schema(table: GoldTable) -> SchemaRef {
     Arc::new(Schema::new(stored.chain(looked_up).collect::<Vec<_>>()))
 }
 
-/// Reads a Gold file: text becomes codes, and the rows are sorted by hour.
+/// Reads a Gold file: text becomes codes, and the rows are sorted by time.
 ///
 /// # Errors
 /// The file is damaged, or lacks a column.
@@ -75,7 +73,7 @@ pub(super) fn read(table: GoldTable, dictionaries: &Dictionaries, content: Bytes
     compact(table, dictionaries, &delta::read_parquet(content, &names)?)
 }
 
-/// Rows of a Gold table as they are held: text becomes codes, and the rows are sorted by hour.
+/// Rows of a Gold table as they are held: text becomes codes, and the rows are sorted by time.
 ///
 /// # Errors
 /// A column is missing, or of another type.
@@ -92,7 +90,7 @@ pub(super) fn compact(table: GoldTable, dictionaries: &Dictionaries, file: &Reco
         .collect::<Result<Vec<_>>>()?;
     let fields: Vec<_> = schema(table).fields().iter().take(columns.len()).cloned().collect();
     let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
-    if hours(&batch).is_sorted() {
+    if buckets(&batch).is_sorted() {
         return Ok(batch);
     }
     let order = sort_to_indices(batch.column(0), None, None)?;
@@ -103,8 +101,8 @@ fn keys_of(table: GoldTable, column: &str) -> Option<Dimension> {
     table.dimensions().iter().copied().find(|dimension| dimension.column() == column)
 }
 
-/// The hours of a batch that [`read`] made, in microseconds since 1970.
-pub(super) fn hours(batch: &RecordBatch) -> &[i64] {
+/// When the buckets of a batch that [`read`] made begin, in microseconds since 1970.
+pub(super) fn buckets(batch: &RecordBatch) -> &[i64] {
     batch.column(0).as_primitive::<TimestampMicrosecondType>().values()
 }
 
@@ -119,7 +117,7 @@ pub(super) fn with_products(batch: &RecordBatch, products: &Products) -> Result<
         .ok_or_else(|| anyhow!("the table names no products"))?;
     let looked_up = (0..products::DIMENSIONS.len()).map(|index| Arc::new(products.look_up(index, codes)) as ArrayRef);
     let columns = batch.columns().iter().cloned().chain(looked_up).collect();
-    Ok(RecordBatch::try_new(schema(GoldTable::ProductHourly), columns)?)
+    Ok(RecordBatch::try_new(schema(GoldTable::ProductSales), columns)?)
 }
 
 #[cfg(test)]
@@ -128,11 +126,11 @@ mod tests {
 
     #[test]
     fn the_product_table_ends_with_the_dimensions_that_are_looked_up() {
-        let schema = schema(GoldTable::ProductHourly);
+        let schema = schema(GoldTable::ProductSales);
         let names: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         assert_eq!(
             names,
-            ["hour", "product_id", "lines", "units", "revenue", "discount", "department", "category", "brand"]
+            ["bucket", "product_id", "lines", "units", "revenue", "discount", "department", "category", "brand"]
         );
         assert!(products::DIMENSIONS.iter().all(|dimension| dimension.of_product()));
     }

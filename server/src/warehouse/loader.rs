@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{
     gold::{self, Dictionaries},
-    hourly::Hourly,
+    memory::MemoryTable,
     products::{self, Products},
     snapshot::Versioned,
 };
@@ -22,7 +22,7 @@ pub(super) struct Loader {
     silver_products: Follower<RecordBatch>,
     /// The files of the product table with the products' dimensions beside them.
     joined: BTreeMap<String, RecordBatch>,
-    pub(super) tables: [Versioned<Hourly>; GoldTable::ALL.len()],
+    pub(super) tables: [Versioned<MemoryTable>; GoldTable::ALL.len()],
     pub(super) products: Versioned<Products>,
 }
 
@@ -34,7 +34,7 @@ impl Loader {
             gold: GoldTable::ALL.map(follow),
             silver_products: Follower::new(table_url(lake, Layer::Silver.name(), "products")),
             joined: BTreeMap::new(),
-            tables: GoldTable::ALL.map(|table| Versioned::new(Hourly::new(gold::schema(table), Vec::new()))),
+            tables: GoldTable::ALL.map(|table| Versioned::new(MemoryTable::new(gold::schema(table), Vec::new()))),
             products: Versioned::new(Products::default()),
         }
     }
@@ -62,7 +62,7 @@ impl Loader {
             let dictionaries = Arc::clone(&self.dictionaries);
             let read = move |content| gold::read(table, &dictionaries, content);
             let new_files = note(self.gold[table as usize].refresh(read).await);
-            if new_files || (new_products && table == GoldTable::ProductHourly) {
+            if new_files || (new_products && table == GoldTable::ProductSales) {
                 note(self.rebuild(table, new_products).map(|()| true));
             }
         }
@@ -80,7 +80,7 @@ impl Loader {
 
     fn rebuild(&mut self, table: GoldTable, new_products: bool) -> Result<()> {
         let files = self.gold[table as usize].files();
-        let batches = if table == GoldTable::ProductHourly {
+        let batches = if table == GoldTable::ProductSales {
             let mut joined = BTreeMap::new();
             for (path, batch) in files {
                 let known = self.joined.remove(path).filter(|_| !new_products);
@@ -92,7 +92,7 @@ impl Loader {
         } else {
             files.values().map(|batch| batch.as_ref().clone()).collect()
         };
-        self.tables[table as usize].replace(Hourly::new(gold::schema(table), batches));
+        self.tables[table as usize].replace(MemoryTable::new(gold::schema(table), batches));
         Ok(())
     }
 }

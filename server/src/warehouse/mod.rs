@@ -7,9 +7,9 @@
 mod answer;
 mod engine;
 mod gold;
-mod hourly;
 mod keys;
 mod loader;
+mod memory;
 mod offsets;
 mod products;
 mod snapshot;
@@ -35,8 +35,8 @@ pub use products::Description;
 use crate::delta;
 use engine::Engine;
 use gold::Dictionaries;
-use hourly::Hourly;
 use loader::Loader;
+use memory::MemoryTable;
 use snapshot::{Snapshot, Versioned};
 
 /// Answers that are kept, by question and content of the tables.
@@ -244,13 +244,13 @@ impl Warehouse {
         offsets: &Offsets,
     ) -> Result<Arc<Vec<Row>>, QueryError> {
         let now = Arc::clone(&self.snapshot.borrow());
-        let mut tables = GoldTable::ALL.map(|table| Versioned::new(Hourly::new(gold::schema(table), Vec::new())));
+        let mut tables = GoldTable::ALL.map(|table| Versioned::new(MemoryTable::new(gold::schema(table), Vec::new())));
         for (table, rows) in rows {
             let mut rows = gold::compact(table, &self.dictionaries, &rows)?;
-            if table == GoldTable::ProductHourly {
+            if table == GoldTable::ProductSales {
                 rows = gold::with_products(&rows, now.products())?;
             }
-            tables[table as usize].replace(Hourly::new(gold::schema(table), vec![rows]));
+            tables[table as usize].replace(MemoryTable::new(gold::schema(table), vec![rows]));
         }
         let snapshot = Snapshot::new(self.engine.base(), tables, now.versioned_products())?;
         let kept = sql::Kept::of(query, &self.dictionaries);

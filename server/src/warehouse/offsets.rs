@@ -1,12 +1,12 @@
-//! How far local time is from UTC, in whole hours: what a time zone means to hourly tables.
+//! How far local time is from UTC, in minutes: what a time zone means to the tables.
 
 use std::fmt::Write;
 
-use super::gold::HOUR;
+use model::metric::BUCKET;
 
-const HOUR_MICROS: i64 = 3_600_000_000;
+const MINUTE_MICROS: i64 = 60_000_000;
 
-/// From which moment on (microseconds since 1970) how many hours are added to UTC. The first counts for all time before, too.
+/// From which moment on (microseconds since 1970) how many minutes are added to UTC. The first counts for all time before, too.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Offsets(Vec<(i64, i32)>);
 
@@ -15,26 +15,26 @@ impl Offsets {
         Offsets(vec![(i64::MIN, 0)])
     }
 
-    /// The first offset, and each change of it in the order of time: when (microseconds since 1970), and to how many hours.
+    /// The first offset, and each change of it in the order of time: when (microseconds since 1970), and to how many minutes.
     pub fn new(first: i32, changes: impl IntoIterator<Item = (i64, i32)>) -> Offsets {
         Offsets([(i64::MIN, first)].into_iter().chain(changes).collect())
     }
 
-    /// Local time as SQL over the column of hours. Nothing but numbers goes into it.
+    /// Local time as SQL over the column of buckets. Nothing but numbers goes into it.
     pub(super) fn local(&self) -> String {
-        let hours = |hours: i32| format!("INTERVAL '{hours} hours'");
+        let minutes = |minutes: i32| format!("INTERVAL '{minutes} minutes'");
         match self.0.as_slice() {
-            [(_, 0)] => HOUR.to_owned(),
-            [(_, only)] => format!("{HOUR} + {}", hours(*only)),
+            [(_, 0)] => BUCKET.to_owned(),
+            [(_, only)] => format!("{BUCKET} + {}", minutes(*only)),
             several => {
-                let mut sql = format!("{HOUR} + CASE");
+                let mut sql = format!("{BUCKET} + CASE");
                 for pair in several.windows(2) {
-                    let (until, offset) = (pair[1].0, hours(pair[0].1));
-                    write!(sql, " WHEN {HOUR} < to_timestamp_micros({until}) THEN {offset}")
+                    let (until, offset) = (pair[1].0, minutes(pair[0].1));
+                    write!(sql, " WHEN {BUCKET} < to_timestamp_micros({until}) THEN {offset}")
                         .expect("writing to a string succeeds");
                 }
                 let last = several.last().map_or(0, |(_, offset)| *offset);
-                format!("{sql} ELSE {} END", hours(last))
+                format!("{sql} ELSE {} END", minutes(last))
             }
         }
     }
@@ -42,7 +42,7 @@ impl Offsets {
     /// The first moment at which local clocks show this time, or a later one where they skip it; both in microseconds.
     pub(super) fn instant(&self, local: i64) -> i64 {
         for (place, (from, offset)) in self.0.iter().enumerate() {
-            let moment = local - i64::from(*offset) * HOUR_MICROS;
+            let moment = local - i64::from(*offset) * MINUTE_MICROS;
             let end = self.0.get(place + 1).map_or(i64::MAX, |(next, _)| *next);
             if moment < end {
                 return moment.max(*from);
@@ -58,20 +58,20 @@ mod tests {
 
     #[test]
     fn a_zone_is_numbers_in_sql() {
-        assert_eq!(Offsets::utc().local(), "hour");
-        assert_eq!(Offsets::new(-5, []).local(), "hour + INTERVAL '-5 hours'");
+        assert_eq!(Offsets::utc().local(), "bucket");
+        assert_eq!(Offsets::new(-300, []).local(), "bucket + INTERVAL '-300 minutes'");
         assert_eq!(
-            Offsets::new(1, [(10, 2), (20, 1)]).local(),
-            "hour + CASE WHEN hour < to_timestamp_micros(10) THEN INTERVAL '1 hours' \
-             WHEN hour < to_timestamp_micros(20) THEN INTERVAL '2 hours' ELSE INTERVAL '1 hours' END"
+            Offsets::new(60, [(10, 120), (20, 60)]).local(),
+            "bucket + CASE WHEN bucket < to_timestamp_micros(10) THEN INTERVAL '60 minutes' \
+             WHEN bucket < to_timestamp_micros(20) THEN INTERVAL '120 minutes' ELSE INTERVAL '60 minutes' END"
         );
     }
 
     #[test]
     fn a_local_time_is_the_first_moment_that_shows_it() {
-        let hours = |count: i64| count * HOUR_MICROS;
+        let hours = |count: i64| count * 60 * MINUTE_MICROS;
         // At 10:00 UTC clocks go from 11:00 to 12:00, at 20:00 UTC from 22:00 back to 21:00.
-        let zone = Offsets::new(1, [(hours(10), 2), (hours(20), 1)]);
+        let zone = Offsets::new(60, [(hours(10), 120), (hours(20), 60)]);
         assert_eq!(zone.instant(hours(5)), hours(4));
         assert_eq!(zone.instant(hours(11)), hours(10), "skipped: the moment of the change");
         assert_eq!(zone.instant(hours(12)), hours(10));

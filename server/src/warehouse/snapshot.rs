@@ -13,7 +13,7 @@ use model::{
     query::MetricQuery,
 };
 
-use super::{hourly::Hourly, products::Products, sql::Part};
+use super::{memory::MemoryTable, products::Products, sql::Part};
 
 /// A table with the number of changes that were seen in it; the number names its content for as long as the process lives.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl<T> Clone for Versioned<T> {
 /// The tables at one moment, ready to be asked.
 pub(super) struct Snapshot {
     context: SessionContext,
-    tables: [Versioned<Hourly>; GoldTable::ALL.len()],
+    tables: [Versioned<MemoryTable>; GoldTable::ALL.len()],
     products: Versioned<Products>,
 }
 
@@ -51,7 +51,7 @@ impl Snapshot {
     /// DataFusion refuses a table.
     pub(super) fn new(
         base: &SessionState,
-        tables: [Versioned<Hourly>; GoldTable::ALL.len()],
+        tables: [Versioned<MemoryTable>; GoldTable::ALL.len()],
         products: Versioned<Products>,
     ) -> Result<Snapshot> {
         // A catalogue of its own, so that the next snapshot does not change what a running question sees.
@@ -60,8 +60,8 @@ impl Snapshot {
             .with_config(base.config().clone().with_create_default_catalog_and_schema(true))
             .build();
         let context = SessionContext::new_with_state(state);
-        for (table, hourly) in GoldTable::ALL.into_iter().zip(&tables) {
-            context.register_table(table.name(), Arc::clone(&hourly.content) as Arc<_>)?;
+        for (table, content) in GoldTable::ALL.into_iter().zip(&tables) {
+            context.register_table(table.name(), Arc::clone(&content.content) as Arc<_>)?;
         }
         Ok(Snapshot { context, tables, products })
     }

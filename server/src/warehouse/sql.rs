@@ -5,15 +5,12 @@ use std::fmt::Write;
 
 use chrono::{DateTime, Utc};
 use model::{
-    metric::GoldTable,
+    metric::{BUCKET, GoldTable},
     query::{MAX_ROWS, MetricQuery},
     range::Granularity,
 };
 
-use super::{
-    gold::{Dictionaries, HOUR},
-    offsets::Offsets,
-};
+use super::{gold::Dictionaries, offsets::Offsets};
 
 /// The part of a question that one table answers.
 #[derive(Debug)]
@@ -73,7 +70,7 @@ impl Kept {
     }
 }
 
-/// The answer's columns: `bucket` and `key` where they were asked for, then `m0`, `m1` and so on. Where neither was asked
+/// The answer's columns: `begins` and `key` where they were asked for, then `m0`, `m1` and so on. Where neither was asked
 /// for, SQL answers with a row even if there is nothing; `found` then counts the rows behind it. Buckets are of local time,
 /// but for hours: these are the same everywhere, and when clocks go back two of them have one name.
 pub(super) fn statement(part: &Part, query: &MetricQuery, kept: &[Kept], offsets: &Offsets) -> String {
@@ -81,10 +78,10 @@ pub(super) fn statement(part: &Part, query: &MetricQuery, kept: &[Kept], offsets
     let mut groups = Vec::new();
     let mut order = Vec::new();
     if let Some(granularity) = query.granularity {
-        let time = if granularity == Granularity::Hour { HOUR.to_owned() } else { offsets.local() };
-        columns.push(format!("date_trunc('{}', {time}) AS bucket", granularity.name()));
-        groups.push("bucket");
-        order.push("bucket");
+        let time = if granularity == Granularity::Hour { BUCKET.to_owned() } else { offsets.local() };
+        columns.push(format!("date_trunc('{}', {time}) AS begins", granularity.name()));
+        groups.push("begins");
+        order.push("begins");
     }
     if let Some(dimension) = query.split {
         columns.push(format!("{} AS key", dimension.column()));
@@ -99,7 +96,7 @@ pub(super) fn statement(part: &Part, query: &MetricQuery, kept: &[Kept], offsets
         columns.push(format!("{expression} AS m{index}"));
     }
     let mut sql = format!(
-        "SELECT {} FROM {} WHERE {HOUR} >= {} AND {HOUR} < {}",
+        "SELECT {} FROM {} WHERE {BUCKET} >= {} AND {BUCKET} < {}",
         columns.join(", "),
         part.table.name(),
         instant(query.interval.from),
@@ -149,7 +146,7 @@ mod tests {
     fn metrics_of_one_table_share_a_statement() {
         let parts = parts(&question(&["revenue", "events", "orders"])).expect("all have a source");
         let tables: Vec<_> = parts.iter().map(|part| (part.table.name(), part.metrics.len())).collect();
-        assert_eq!(tables, [("sales_hourly", 2), ("events_hourly", 1)]);
+        assert_eq!(tables, [("sales", 2), ("event_counts", 1)]);
     }
 
     #[test]
@@ -160,9 +157,9 @@ mod tests {
         let parts = parts(&query).expect("units have brands");
         assert_eq!(
             statement(&parts[0], &query, &[], &Offsets::utc()),
-            "SELECT date_trunc('week', hour) AS bucket, brand AS key, sum(units) AS m0 \
-             FROM product_hourly WHERE hour >= to_timestamp_micros(1000000) AND hour < to_timestamp_micros(2000000) \
-             GROUP BY bucket, key ORDER BY bucket, m0 DESC NULLS LAST, key LIMIT 10000"
+            "SELECT date_trunc('week', bucket) AS begins, brand AS key, sum(units) AS m0 \
+             FROM product_sales WHERE bucket >= to_timestamp_micros(1000000) AND bucket < to_timestamp_micros(2000000) \
+             GROUP BY begins, key ORDER BY begins, m0 DESC NULLS LAST, key LIMIT 10000"
         );
     }
 
@@ -194,11 +191,11 @@ mod tests {
         let mut query = question(&["orders"]);
         let parts = parts(&query).expect("orders have a source");
         for (granularity, bucket) in [
-            (Granularity::Hour, "date_trunc('hour', hour) AS bucket"),
-            (Granularity::Day, "date_trunc('day', hour + INTERVAL '2 hours') AS bucket"),
+            (Granularity::Hour, "date_trunc('hour', bucket) AS begins"),
+            (Granularity::Day, "date_trunc('day', bucket + INTERVAL '120 minutes') AS begins"),
         ] {
             query.granularity = Some(granularity);
-            let sql = statement(&parts[0], &query, &[], &Offsets::new(2, []));
+            let sql = statement(&parts[0], &query, &[], &Offsets::new(120, []));
             assert!(sql.contains(bucket), "{sql}");
         }
     }

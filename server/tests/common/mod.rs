@@ -48,7 +48,7 @@ impl TestLake {
         Url::from_directory_path(self.lake.root()).expect("an absolute path")
     }
 
-    /// Adds rows. A row gives the named columns; all others are null, and `date` follows from `hour`.
+    /// Adds rows. A row gives the named columns; all others are null, and `date` follows from `bucket`.
     pub(crate) async fn append(&self, spec: &'static TableSpec, columns: &[&str], rows: &[&[Value]]) {
         let mut table = self.lake.table(spec).await.expect("the table");
         table.append(vec![batch(spec, columns, rows)], &[]).await.expect("a commit");

@@ -1,4 +1,4 @@
-//! A Gold table in memory as DataFusion sees it. A bound on the hour is answered by cutting the sorted batches, without
+//! A Gold table in memory as DataFusion sees it. A bound on the time is answered by cutting the sorted batches, without
 //! looking at a row that is not wanted.
 
 use std::sync::Arc;
@@ -14,37 +14,38 @@ use deltalake::{
         physical_plan::ExecutionPlan,
     },
 };
+use model::metric::BUCKET;
 
 use super::gold;
 
-/// The batches of a table, each sorted by hour.
+/// The batches of a table, each sorted by time.
 #[derive(Debug)]
-pub(super) struct Hourly {
+pub(super) struct MemoryTable {
     schema: SchemaRef,
     batches: Vec<RecordBatch>,
 }
 
-impl Hourly {
-    pub(super) fn new(schema: SchemaRef, batches: Vec<RecordBatch>) -> Hourly {
-        Hourly { schema, batches }
+impl MemoryTable {
+    pub(super) fn new(schema: SchemaRef, batches: Vec<RecordBatch>) -> MemoryTable {
+        MemoryTable { schema, batches }
     }
 
     pub(super) fn rows(&self) -> usize {
         self.batches.iter().map(RecordBatch::num_rows).sum()
     }
 
-    /// The rows with `from <= hour < to` (microseconds), sharing the memory of the table.
+    /// The rows with `from <= bucket < to` (microseconds), sharing the memory of the table.
     fn between(&self, from: i64, to: i64) -> impl Iterator<Item = RecordBatch> {
         self.batches.iter().filter_map(move |batch| {
-            let hours = gold::hours(batch);
-            let first = hours.partition_point(|hour| *hour < from);
-            let end = hours.partition_point(|hour| *hour < to);
+            let buckets = gold::buckets(batch);
+            let first = buckets.partition_point(|bucket| *bucket < from);
+            let end = buckets.partition_point(|bucket| *bucket < to);
             (first < end).then(|| batch.slice(first, end - first))
         })
     }
 }
 
-/// A bound on the hour, in microseconds.
+/// A bound on the time, in microseconds.
 enum Bound {
     From(i64),
     To(i64),
@@ -58,14 +59,14 @@ fn bound(filter: &Expr) -> Option<Bound> {
         return None;
     };
     match op {
-        Operator::GtEq if column.name == gold::HOUR => Some(Bound::From(*limit)),
-        Operator::Lt if column.name == gold::HOUR => Some(Bound::To(*limit)),
+        Operator::GtEq if column.name == BUCKET => Some(Bound::From(*limit)),
+        Operator::Lt if column.name == BUCKET => Some(Bound::To(*limit)),
         _ => None,
     }
 }
 
 #[async_trait]
-impl TableProvider for Hourly {
+impl TableProvider for MemoryTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
