@@ -183,8 +183,13 @@ async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
     )
 }
 
-/// The app's own page for what does not exist.
-async fn page_not_found(State(state): State<WebState>, request: Request) -> Response {
+/// No route of the app has this path.
+const NOWHERE: &str = "/not-found";
+
+/// The app's own page for what does not exist. It is rendered at a path of ours: whatever was asked for, the app's own
+/// router shows no page of it here, where nobody's rights were looked at.
+async fn page_not_found(State(state): State<WebState>, mut request: Request) -> Response {
+    *request.uri_mut() = Uri::from_static(NOWHERE);
     let options = state.leptos.clone();
     let render = render_app_async_with_context(page_context(&state), move || shell(options.clone()));
     let mut page = render(request).await;

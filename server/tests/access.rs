@@ -1,11 +1,20 @@
 //! Who gets in, and what they may do: against a real PostgreSQL, through the router as browsers and programs come to it.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use axum::{
     Router,
     body::{Body, to_bytes},
     http::{Method, Request, Response, StatusCode, header},
+    middleware,
+    routing::any,
 };
 use chrono::Utc;
 use etl::{embedded::Services, settings::Settings};
@@ -15,6 +24,7 @@ use server::{
         Access, Credential,
         audit::{self, Actor},
         gate::Gate,
+        guard::guard,
         keys::{KeyRing, Purpose},
         limits::{Rate, RateLimits},
         login::Login,
@@ -41,6 +51,7 @@ const ORIGIN: &str = "http://localhost:3000";
 /// The web half of the program over a database of its own.
 struct Platform {
     router: Router,
+    gate: Arc<Gate>,
     access: Arc<Access>,
     pool: PgPool,
     settings: Settings,
@@ -65,9 +76,9 @@ impl Platform {
         let parts = Arc::new(Parts::default());
         let dashboard = Arc::clone(&parts) as Arc<_>;
         let leptos = leptos_options(&folder.path().to_string_lossy());
-        let router = router(WebState { dashboard, parts, gate, leptos });
+        let router = router(WebState { dashboard, parts, gate: Arc::clone(&gate), leptos });
         let pool = store.pool().clone();
-        Platform { router, access, pool, settings, services, store, _folder: folder }
+        Platform { router, gate, access, pool, settings, services, store, _folder: folder }
     }
 
     async fn stop(self) {
@@ -109,22 +120,27 @@ impl Platform {
     }
 
     async fn with_bearer(&self, method: &Method, path: &str, token: Option<&str>) -> StatusCode {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        if path == "/api/ui/live" {
-            request = request
-                .header(header::CONNECTION, "Upgrade")
-                .header(header::UPGRADE, "websocket")
-                .header(header::SEC_WEBSOCKET_VERSION, "13")
-                .header(header::SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ==");
-        }
-        if let Some(token) = token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
-        }
-        self.send(request, "").await.status()
+        self.router.clone().oneshot(bearer(method, path, token)).await.expect("a router never fails").status()
     }
+}
+
+fn bearer(method: &Method, path: &str, token: Option<&str>) -> Request<Body> {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, HOST)
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    if path == "/api/ui/live" {
+        request = request
+            .header(header::CONNECTION, "Upgrade")
+            .header(header::UPGRADE, "websocket")
+            .header(header::SEC_WEBSOCKET_VERSION, "13")
+            .header(header::SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ==");
+    }
+    if let Some(token) = token {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    }
+    request.body(Body::empty()).expect("a request")
 }
 
 fn client() -> Client {
@@ -238,15 +254,28 @@ async fn every_route_answers_each_caller_as_declared() {
         callers.push((name.to_owned(), Some(token), None));
     }
 
-    for (path, method) in all_routes() {
+    // The same guard before handlers that count how often they are asked.
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counting = RULES
+        .iter()
+        .fold(Router::new(), |router, (path, _)| {
+            let asked = Arc::clone(&asked);
+            router.route(path, any(async move || asked.fetch_add(1, Relaxed).to_string()))
+        })
+        .layer(middleware::from_fn_with_state(Arc::clone(&platform.gate), guard));
+    let mut refusals: BTreeMap<(String, String), String> = BTreeMap::new();
+
+    for (route, method) in all_routes() {
         let method: Method = method.parse().expect("a method");
-        let rule = rule(&path).expect("declared");
+        let (rule, path) = (rule(&route).expect("declared"), route.replace(['{', '}', '*'], ""));
         for (caller, token, permissions) in &callers {
             // This one ends the caller's own session.
             if path.ends_with("/logout") || path.ends_with("/end-others") {
                 continue;
             }
-            let status = platform.with_bearer(&method, &path, token.as_deref()).await;
+            let request = || bearer(&method, &path, token.as_deref());
+            let answer = platform.router.clone().oneshot(request()).await.expect("a router never fails");
+            let status = answer.status();
             let context = format!("{method} {path} by {caller}: {status}");
             let refused = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status);
             match (rule, permissions) {
@@ -258,10 +287,76 @@ async fn every_route_answers_each_caller_as_declared() {
                 (Rule::Needs(permission), Some(permissions)) if permissions.contains(&permission) => {
                     assert!(!refused, "{context}");
                 }
-                (Rule::Needs(_), Some(_)) => assert_eq!(status, StatusCode::FORBIDDEN, "{context}"),
+                (Rule::Needs(permission), Some(_)) => {
+                    assert_eq!(status, StatusCode::FORBIDDEN, "{context}");
+                    // A refusal is the same whatever was refused: not a byte of it comes from there.
+                    let body = without_request_id(&text(answer).await);
+                    assert!(body.contains(permission.name()), "{context}: {body}");
+                    let known = refusals.entry((format!("{:?} {permission:?}", kind(&path)), caller.clone()));
+                    assert_eq!(known.or_insert_with(|| body.clone()), &body, "{context}");
+                }
             }
+            let may = match (rule, permissions) {
+                (Rule::Open, _) | (Rule::SignedIn, Some(_)) => true,
+                (Rule::Needs(permission), Some(permissions)) => permissions.contains(&permission),
+                (_, None) => false,
+            };
+            let before = asked.load(Relaxed);
+            let answer = counting.clone().oneshot(request()).await.expect("a router never fails");
+            assert_eq!(asked.load(Relaxed), before + usize::from(may), "{context}, then {}", answer.status());
         }
     }
+    assert!(refusals.len() > 20, "{refusals:?}");
+    platform.stop().await;
+}
+
+/// A problem without the number that tells one request from another.
+fn without_request_id(body: &str) -> String {
+    match serde_json::from_str::<serde_json::Value>(body) {
+        Ok(serde_json::Value::Object(mut problem)) => {
+            problem.remove("request_id");
+            serde_json::Value::Object(problem).to_string()
+        }
+        _ => body.to_owned(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_other_way_of_writing_a_path_leads_around_the_rules() {
+    let platform = Platform::start().await;
+    platform.user("ann@example.com", "viewer").await;
+    platform.user("root@example.com", "admin").await;
+    let viewer = cookies_of(&platform.log_in("ann@example.com").await);
+    let admin = cookies_of(&platform.log_in("root@example.com").await);
+    for (page, _) in all_routes().iter().filter(|(path, method)| method == "GET" && !path.contains('{') && path != "/")
+    {
+        for cookies in ["", viewer.as_str(), admin.as_str()] {
+            let letter = format!("/%{:02x}{}", page.as_bytes()[1], &page[2..]);
+            for written in [format!("{page}/"), format!("/{page}"), letter] {
+                let led = platform.get(&format!("{written}?x=1"), cookies).await;
+                assert_eq!(led.status(), StatusCode::PERMANENT_REDIRECT, "{written}");
+                assert_eq!(location(&led), format!("{page}?x=1"), "{written}");
+                assert_eq!(text(led).await, "", "{written}");
+            }
+            let (start, end) = page.rsplit_once('/').expect("a slash");
+            for written in [
+                format!("{start}/./{end}"),
+                format!("{start}/x/../{end}"),
+                format!("{start}/%2e/{end}"),
+                format!("{page}%2F"),
+                format!("{page};a=b"),
+                format!("{page}%ff"),
+            ] {
+                let refused = platform.get(&written, cookies).await;
+                assert_eq!(refused.status(), StatusCode::NOT_FOUND, "{written}");
+                assert!(!text(refused).await.contains("<script"), "{written}: nothing is rendered");
+            }
+            let upper = platform.get(&page.to_uppercase(), cookies).await;
+            assert_eq!(upper.status(), StatusCode::NOT_FOUND, "{page}");
+        }
+    }
+    let sent = platform.post("/admin/users/disable/", &admin, "user=00000000-0000-0000-0000-000000000000").await;
+    assert_eq!(sent.status(), StatusCode::NOT_FOUND, "a form is not sent on");
     platform.stop().await;
 }
 

@@ -19,6 +19,7 @@ use super::{
     audit::{Actor, Deed},
     cookies::Name,
     gate::Gate,
+    path::{self, Written},
     rules::{self, Kind, Rule},
     sessions::{Client, Renewal, Tokens},
     token::{self, Audience},
@@ -64,6 +65,9 @@ pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Ne
         user_agent: text(request.headers(), header::USER_AGENT).unwrap_or_default().to_owned(),
     };
     request.extensions_mut().insert(client.clone());
+    if let Some(elsewhere) = written_otherwise(&request) {
+        return elsewhere;
+    }
     let Some(path) = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned()) else {
         // A file, or nothing at all. The page that says so shows who is signed in.
         return not_a_route(&gate, &client, request, next).await;
@@ -136,25 +140,20 @@ pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Ne
     if let Some(identity) = &identity {
         request.extensions_mut().insert(identity.clone());
     }
-    let reads = request.method().is_safe();
     let mut response = if allowed {
         next.run(request).await
     } else {
+        // Whoever answers the request is not asked: a refusal is made of the rule and the caller alone.
         let identity = identity.expect("who is nobody was sent away before");
         let actor = identity.standing.actor(&client.address.to_string());
         let deed = Deed::refused("access", &path, "");
         if let Err(denied) = access.note(&actor, &deed).await {
             return failed(kind, &denied);
         }
-        if kind == Kind::Page && reads && identity.standing.must_enrol {
+        if kind == Kind::Page && request.method().is_safe() && identity.standing.must_enrol {
             plain::see_other("/profile")
-        } else if kind == Kind::Page && reads {
-            // The page says itself that it is not for this person, with the way to others around it.
-            let mut page = next.run(request).await;
-            *page.status_mut() = StatusCode::FORBIDDEN;
-            page
         } else {
-            refusal(kind, StatusCode::FORBIDDEN, "You may not do this.")
+            not_for_you(kind, rule, &identity.standing)
         }
     };
     let headers = response.headers_mut();
@@ -164,6 +163,58 @@ pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Ne
     // What is for one person is kept nowhere.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// Another way of writing a path leads to the canonical one, before anything is looked up by it.
+fn written_otherwise(request: &Request) -> Option<Response> {
+    let (path, is_safe) = (request.uri().path(), request.method().is_safe());
+    match path::judge(path) {
+        Written::Canonically => None,
+        Written::Otherwise(canonical) if is_safe => {
+            let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+            let location = HeaderValue::from_str(&format!("{canonical}{query}"));
+            let Ok(location) = location else {
+                return Some(refusal(rules::kind(&canonical), StatusCode::BAD_REQUEST, "This address is no text."));
+            };
+            let no_store = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            Some((StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, location), no_store]).into_response())
+        }
+        // What changes something is not sent twice.
+        Written::Otherwise(canonical) => {
+            let why = format!("There is nothing at this path; it is written {canonical}.");
+            Some(refusal(rules::kind(&canonical), StatusCode::NOT_FOUND, &why))
+        }
+        Written::Badly(why) => Some(refusal(rules::kind(path), StatusCode::NOT_FOUND, why)),
+    }
+}
+
+/// The pages that a refusal leads to, those of them that are for the caller.
+const WAYS: [(&str, &str); 6] = [
+    ("/", "Overview"),
+    ("/pipeline", "Pipeline"),
+    ("/quality", "Data quality"),
+    ("/tables", "Tables"),
+    ("/sql", "SQL"),
+    ("/profile", "Your profile"),
+];
+
+fn not_for_you(kind: Kind, rule: Rule, standing: &Standing) -> Response {
+    let why = match rule {
+        Rule::Needs(permission) => {
+            format!("This needs the permission {}. An administrator can give it to you.", permission.name())
+        }
+        Rule::Open | Rule::SignedIn => "You may not do this.".to_owned(),
+    };
+    if kind != Kind::Page {
+        return refusal(kind, StatusCode::FORBIDDEN, &why);
+    }
+    let open_to = |(path, _): &(&str, &str)| match rules::rule(path) {
+        Some(Rule::Needs(permission)) => standing.may(permission),
+        Some(Rule::Open | Rule::SignedIn) => true,
+        None => false,
+    };
+    let ways: Vec<_> = WAYS.into_iter().filter(open_to).collect();
+    plain::titled(StatusCode::FORBIDDEN, "This is not for you to see", &why, &ways)
 }
 
 async fn not_a_route(gate: &Gate, client: &Client, mut request: Request, next: Next) -> Response {

@@ -4,7 +4,7 @@
 //! * [`login`]: password and second factor; [`sessions`]: what comes of it; [`throttle`] and [`limits`] bound how often is tried
 //! * [`joining`]: how users come in; [`users`], [`roles`], [`api_keys`]: what administrators and they themselves change
 //! * [`audit`]: what happened
-//! * [`guard`]: stands before every route, with the [`gate`]; [`rules`] says what each one needs
+//! * [`guard`]: stands before every route, with the [`gate`]; [`rules`] says what each one needs, by its [`path`]
 //! * [`forms`], [`rest`] and [`people`]: how browsers, programs and pages come to all this
 //!
 //! Every request is judged by the rights that its caller has now: [`Access::standing`] reads them from PostgreSQL and keeps
@@ -22,6 +22,7 @@ pub mod keys;
 pub mod limits;
 pub mod login;
 pub mod password;
+pub mod path;
 pub mod people;
 pub mod rest;
 pub mod roles;
