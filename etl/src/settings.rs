@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use model::{quality::Rule, topic::Topic};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
+use url::Url;
 
 /// The defaults, with a comment on each setting.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -46,6 +47,7 @@ pub struct Settings {
 #[serde(deny_unknown_fields)]
 pub struct Web {
     pub public_url: String,
+    pub other_hosts: Vec<String>,
     pub tls_certificate: PathBuf,
     pub tls_key: PathBuf,
     pub trusted_proxies: Vec<IpNet>,
@@ -332,10 +334,16 @@ impl Settings {
             bail!("web.tls_certificate and web.tls_key belong together: set both or none");
         }
         let public = &settings.web.public_url;
-        if !public.is_empty()
-            && (!public.starts_with("http://") && !public.starts_with("https://") || public.ends_with('/'))
-        {
-            bail!("web.public_url must look like https://data.example.com, without a slash at the end; found {public}");
+        if !public.is_empty() && !is_origin(public) {
+            bail!(
+                "web.public_url must look like https://data.example.com or http://data.example.com:8080, without a slash at the \
+                 end and without a path, which the pages do not work under; found {public}"
+            );
+        }
+        for host in &settings.web.other_hosts {
+            if host.contains(['/', '?', '#', '@', '\\']) || !is_origin(&format!("http://{host}")) {
+                bail!("web.other_hosts must be names such as intranet or 10.1.2.3:8080; found {host}");
+            }
         }
         Ok(settings)
     }
@@ -382,6 +390,20 @@ impl Settings {
     pub fn lake_path(&self) -> PathBuf {
         if self.delta_lake.path == Path::new("") { self.data_dir.join("lake") } else { self.delta_lake.path.clone() }
     }
+}
+
+/// Whether it is a scheme, a host and perhaps a port, and nothing more.
+fn is_origin(text: &str) -> bool {
+    let Ok(url) = Url::parse(text) else { return false };
+    ["http", "https"].contains(&url.scheme())
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && !text.ends_with('/')
+        && !text.contains(char::is_whitespace)
 }
 
 fn merge(base: &mut Table, over: Table) {
@@ -447,6 +469,39 @@ mod tests {
         assert_eq!(settings.web.trusted_proxies.len(), 2);
         assert_eq!(settings.quality.rules.iter().map(|rule| rule.action.name()).collect::<Vec<_>>(), ["drop"]);
         assert_eq!(Settings::defaults().lake_path(), PathBuf::from("data/lake"));
+    }
+
+    #[test]
+    fn where_it_is_reached_is_a_host_and_no_path() {
+        let with = |public_url: &str, other_hosts: &str| {
+            let mut table: Table = DEFAULTS.parse().expect("defaults");
+            let variable = |name: &str| match name {
+                "WEB_PUBLIC_URL" => Some(public_url.to_owned()),
+                "WEB_OTHER_HOSTS" => Some(other_hosts.to_owned()),
+                _ => None,
+            };
+            override_from(&mut table, "", &variable).expect("text");
+            Settings::from_table(table)
+        };
+        for url in ["", "https://data.example.com", "http://10.1.2.3:8080", "https://[::1]:3000"] {
+            with(url, "intranet, 10.1.2.3:8080").expect(url);
+        }
+        for url in [
+            "https://data.example.com/",
+            "https://data.example.com/hub",
+            "https://data.example.com?x=1",
+            "https://user@data.example.com",
+            "data.example.com",
+            "ftp://data.example.com",
+            "https://",
+        ] {
+            let error = with(url, "").expect_err(url).to_string();
+            assert!(error.contains("web.public_url"), "{url}: {error}");
+        }
+        for host in ["https://intranet", "intranet/hub", "user@intranet", "a b"] {
+            let error = with("", host).expect_err(host).to_string();
+            assert!(error.contains("web.other_hosts"), "{host}: {error}");
+        }
     }
 
     #[test]

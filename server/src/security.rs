@@ -1,11 +1,9 @@
-//! What protects the browser: the content security policy, the other security headers, and whether a page of ours sent a
-//! request.
+//! What protects the browser: the content security policy and the other security headers.
 
 use axum::{extract::Request, middleware::Next, response::Response};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use leptos::{nonce::use_nonce, prelude::use_context};
 use leptos_axum::ResponseOptions;
-use url::Url;
 
 /// For everything that is not a page: nothing in it may run or load anything.
 const POLICY_WITHOUT_PAGE: HeaderValue =
@@ -66,62 +64,4 @@ pub async fn add_transport_security(request: Request, next: Next) -> Response {
 
 pub(crate) fn is_socket(headers: &HeaderMap) -> bool {
     headers.get(header::UPGRADE).is_some_and(|upgrade| upgrade.as_bytes().eq_ignore_ascii_case(b"websocket"))
-}
-
-/// Whether a browser names an origin other than the host that it asks. Programs that are no browser name none.
-pub(crate) fn is_foreign(request: &Request, secure: bool) -> bool {
-    let Some(origin) = request.headers().get(header::ORIGIN) else { return false };
-    // With HTTP/2 the host is part of the address, and there is no header of that name.
-    let header = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    let host = header.or_else(|| request.uri().authority().map(|authority| authority.as_str()));
-    let authority = origin.to_str().ok().and_then(|origin| Url::parse(origin).ok()).and_then(|origin| {
-        // Where we are reached by TLS only, nothing of ours comes without. An origin has no user.
-        if secure && origin.scheme() != "https" || !origin.username().is_empty() {
-            return None;
-        }
-        let host = origin.host_str()?;
-        Some(origin.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
-    });
-    match (authority, host) {
-        (Some(authority), Some(host)) => !authority.eq_ignore_ascii_case(without_default_port(host)),
-        _ => true,
-    }
-}
-
-fn without_default_port(host: &str) -> &str {
-    host.strip_suffix(":80").or_else(|| host.strip_suffix(":443")).unwrap_or(host)
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::body::Body;
-
-    use super::*;
-
-    #[test]
-    fn only_the_same_host_and_port_are_our_own() {
-        let foreign = |origin: &str, host: &str| {
-            let over = |request: http::request::Builder, secure| {
-                let request = request.header(header::ORIGIN, origin).body(Body::empty()).expect("a request");
-                is_foreign(&request, secure)
-            };
-            let first = over(Request::post("/").header(header::HOST, host), false);
-            // As HTTP/2 has it.
-            assert_eq!(over(Request::post(format!("https://{host}/")), false), first, "{origin} {host}");
-            if origin.starts_with("http://") {
-                assert!(over(Request::post(format!("https://{host}/")), true), "TLS only");
-            }
-            first
-        };
-        assert!(!foreign("http://localhost:3000", "localhost:3000"));
-        assert!(!foreign("https://example.org", "Example.org"));
-        assert!(!foreign("https://example.org", "example.org:443"));
-        assert!(!foreign("http://[::1]:3000", "[::1]:3000"));
-        assert!(foreign("http://localhost:3001", "localhost:3000"));
-        assert!(foreign("https://example.org.evil.org", "example.org"));
-        assert!(foreign("null", "example.org"));
-        assert!(foreign("http://user@example.org", "example.org"));
-        let without = Request::post("/").body(Body::empty()).expect("a request");
-        assert!(!is_foreign(&without, true), "a program names no origin");
-    }
 }

@@ -158,3 +158,17 @@ async fn a_socket_from_a_foreign_page_is_refused() {
     assert_eq!(web.send(socket("https://evil.example")).await.status(), StatusCode::FORBIDDEN);
     assert_ne!(web.send(socket("http://localhost:3000")).await.status(), StatusCode::FORBIDDEN);
 }
+
+#[tokio::test]
+async fn another_name_than_ours_is_told_what_to_set() {
+    let web = web();
+    for path in ["/", "/login", "/pkg/streamlinehub.css", "/api/ui/live-now", "/api/v1/auth/me", "/metrics", "/nothing"]
+    {
+        let response = web.send(Request::get(path).header(header::HOST, "evil.example")).await;
+        assert_eq!(response.status(), StatusCode::MISDIRECTED_REQUEST, "{path}");
+        let words = text(response).await;
+        assert!(words.contains("evil.example") && words.contains("web.other_hosts"), "{path}: {words}");
+    }
+    let probe = web.send(Request::get("/api/v1/health/live").header(header::HOST, "10.1.2.3")).await;
+    assert_eq!(probe.status(), StatusCode::OK);
+}

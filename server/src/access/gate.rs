@@ -9,7 +9,7 @@ use etl::settings::Web;
 use http::HeaderMap;
 use ipnet::IpNet;
 
-use super::{Access, cookies::Cookies};
+use super::{Access, cookies::Cookies, hosts::Hosts};
 
 /// Accounts are there once the database is.
 pub struct Gate {
@@ -17,6 +17,7 @@ pub struct Gate {
     pub cookies: Cookies,
     /// `https://host`: how links begin that are handed out.
     pub public_url: String,
+    pub(super) hosts: Hosts,
     trusted_proxies: Vec<IpNet>,
 }
 
@@ -25,6 +26,7 @@ impl Gate {
         Gate {
             access: OnceLock::new(),
             cookies: Cookies { secure: public_url.starts_with("https://") },
+            hosts: Hosts::new(web, &public_url),
             public_url,
             trusted_proxies: web.trusted_proxies.clone(),
         }

@@ -65,6 +65,9 @@ pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Ne
         user_agent: text(request.headers(), header::USER_AGENT).unwrap_or_default().to_owned(),
     };
     request.extensions_mut().insert(client.clone());
+    if let Err(why) = gate.hosts.check(&request) {
+        return refusal(rules::kind(request.uri().path()), StatusCode::MISDIRECTED_REQUEST, &why);
+    }
     if let Some(elsewhere) = written_otherwise(&request) {
         return elsewhere;
     }
@@ -267,19 +270,23 @@ fn foreign(gate: &Gate, request: &Request, shown: &Shown, kind: Kind) -> Option<
     if request.method().is_safe() && !security::is_socket(headers) {
         return None;
     }
-    let ours = match (text(headers, header::HeaderName::from_static("sec-fetch-site")), headers.get(header::ORIGIN)) {
+    let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?"));
+    let ours = match (text(headers, header::HeaderName::from_static("sec-fetch-site")), origin) {
         (Some(site), _) if site != "same-origin" && site != "none" => false,
-        (_, Some(_)) => !security::is_foreign(request, gate.cookies.secure),
+        (_, Some(origin)) => gate.hosts.is_own(origin, request),
         (Some(_), None) => true,
         // No browser of today: without cookies there is nothing to take advantage of.
         (None, None) => matches!(shown, Shown::Bearer(_)) || !headers.contains_key(header::COOKIE),
     };
     (!ours).then(|| {
-        refusal(
-            kind,
-            StatusCode::FORBIDDEN,
-            "This did not come from a page of this site: its header Origin is another, or missing.",
-        )
+        let why = match origin {
+            Some(origin) => format!(
+                "This did not come from a page of this site: it came from {}. If that is where this site is, set web.public_url to it.",
+                origin.chars().take(100).collect::<String>()
+            ),
+            None => "This did not come from a page of this site: its header Origin is missing.".to_owned(),
+        };
+        refusal(kind, StatusCode::FORBIDDEN, &why)
     })
 }
 

@@ -17,6 +17,7 @@ pub mod cookies;
 pub mod forms;
 pub mod gate;
 pub mod guard;
+pub mod hosts;
 pub mod joining;
 pub mod keys;
 pub mod limits;
