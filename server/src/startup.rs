@@ -278,7 +278,7 @@ impl Backend {
         roles::write_built_in(store.pool()).await?;
         let access = Arc::new(Access::new(store.pool().clone(), limits, &self.settings)?);
         tokio::task::spawn_blocking(password::prepare).await?;
-        for task in [follow as fn(Arc<Access>, CancellationToken) -> BoxFuture<'static, ()>, keep_house] {
+        for task in [follow as fn(Arc<Access>, CancellationToken) -> BoxFuture<'static, ()>, keep_house, keep_audit] {
             self.observing.spawn(task(Arc::clone(&access), self.observers.clone()));
         }
         if access.has_no_users().await? {
@@ -368,6 +368,10 @@ fn follow(access: Arc<Access>, stop: CancellationToken) -> BoxFuture<'static, ()
 
 fn keep_house(access: Arc<Access>, stop: CancellationToken) -> BoxFuture<'static, ()> {
     async move { access.keep_house(stop).await }.boxed()
+}
+
+fn keep_audit(access: Arc<Access>, stop: CancellationToken) -> BoxFuture<'static, ()> {
+    async move { access.keep_audit(stop).await }.boxed()
 }
 
 /// For whoever sits at the terminal, and not for the log, where secrets do not belong.

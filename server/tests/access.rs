@@ -22,7 +22,8 @@ use model::access::{BUILT_IN_ROLES, Me, Permission};
 use server::{
     access::{
         Access, Credential,
-        audit::{self, Actor},
+        anchor::{self, Kept},
+        audit::{self, Actor, Deed},
         gate::Gate,
         guard::guard,
         keys::{KeyRing, Purpose},
@@ -706,6 +707,16 @@ async fn the_audit_log_cannot_be_changed_unseen() {
     let evil = "x\r\n99 forged success";
     let _ = platform.access.log_in(evil, "wrong".to_owned(), &client()).await;
     let keys = KeyRing::open(&platform.settings.secrets_path()).expect("keys");
+    // Nothing hides behind what stands before it.
+    let statement = format!("SELECT 1 /* {} */ -- x\nFROM gold.hourly", "-".repeat(600));
+    let admin = standing_of_admin(&platform).await;
+    let asked = Deed::success("sql.query", "lake").with_detail(&statement);
+    platform.access.note(&admin.actor(""), &asked).await.expect("noted");
+    let kept: String = sqlx::query_scalar("SELECT detail FROM streamlinehub.audit_log WHERE action = 'sql.query'")
+        .fetch_one(&platform.pool)
+        .await
+        .expect("a line");
+    assert_eq!(kept, statement.replace('\n', "⏎"));
     let whole = audit::verify(&platform.pool, &keys).await.expect("an answer");
     assert!(whole.lines >= 4 && whole.broken_at.is_none(), "{whole:?}");
     let stored: Vec<String> = sqlx::query_scalar("SELECT actor FROM streamlinehub.audit_log WHERE action = 'login'")
@@ -736,6 +747,73 @@ async fn the_audit_log_cannot_be_changed_unseen() {
     assert_eq!(audit::verify(&platform.pool, &keys).await.expect("an answer").broken_at, Some(2));
     sqlx::query("DELETE FROM streamlinehub.audit_log WHERE number = 2").execute(&platform.pool).await.expect("deleted");
     assert_eq!(audit::verify(&platform.pool, &keys).await.expect("an answer").broken_at, Some(3));
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_log_that_was_cut_off_or_emptied_is_found() {
+    let platform = Platform::start().await;
+    let admin = standing_of_admin(&platform).await;
+    let keys = KeyRing::open(&platform.settings.secrets_path()).expect("keys");
+    let verify = async || audit::verify(&platform.pool, &keys).await.expect("an answer");
+    let before = verify().await;
+    let Kept::Follows(Some(end)) = anchor::advance(&platform.pool, &keys).await.expect("kept") else {
+        panic!("there are lines")
+    };
+    assert_eq!((end.number, &end.mac), (before.lines, &before.last_mac));
+    platform.access.note(&admin.actor(""), &Deed::success("sql.query", "lake")).await.expect("noted");
+    assert_eq!(verify().await.broken_at, None, "the log goes on after the line that was kept");
+    let Kept::Follows(Some(end)) = anchor::advance(&platform.pool, &keys).await.expect("kept") else {
+        panic!("there are lines")
+    };
+
+    sqlx::query("ALTER TABLE streamlinehub.audit_log DISABLE TRIGGER append_only")
+        .execute(&platform.pool)
+        .await
+        .expect("a superuser may");
+    let delete = async |from: i64| {
+        sqlx::query("DELETE FROM streamlinehub.audit_log WHERE number >= $1")
+            .bind(from)
+            .execute(&platform.pool)
+            .await
+            .expect("deleted")
+    };
+    delete(end.number).await;
+    let found = verify().await;
+    assert_eq!((found.broken_at, found.cut_off, found.lines), (Some(end.number), true, end.number - 1));
+    // What is written in its place is another line, and the file stays as it is.
+    assert_eq!(anchor::advance(&platform.pool, &keys).await.expect("an answer"), Kept::Lost(end.clone()));
+    platform.access.note(&admin.actor(""), &Deed::success("sql.query", "lake")).await.expect("noted");
+    let found = verify().await;
+    assert_eq!((found.broken_at, found.cut_off), (Some(end.number), false));
+    assert_eq!(anchor::advance(&platform.pool, &keys).await.expect("an answer"), Kept::Lost(end));
+    delete(1).await;
+    let found = verify().await;
+    assert_eq!((found.broken_at, found.cut_off, found.lines), (Some(1), true, 0));
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_refusals_are_one_line_and_a_count() {
+    let platform = Platform::start().await;
+    platform.user("ann@example.com", "viewer").await;
+    let cookies = cookies_of(&platform.log_in("ann@example.com").await);
+    for _ in 0..50 {
+        assert_eq!(platform.get("/pipeline", &cookies).await.status(), StatusCode::FORBIDDEN);
+    }
+    assert_eq!(platform.get("/sql", &cookies).await.status(), StatusCode::FORBIDDEN);
+    let lines = async || -> Vec<(String, String)> {
+        sqlx::query_as("SELECT target, detail FROM streamlinehub.audit_log WHERE action = 'access' ORDER BY number")
+            .fetch_all(&platform.pool)
+            .await
+            .expect("lines")
+    };
+    let line = |target: &str| (target.to_owned(), String::new());
+    assert_eq!(lines().await, [line("/pipeline"), line("/sql")]);
+    platform.access.note_repeats(true).await.expect("noted");
+    let told = lines().await;
+    assert_eq!(told.len(), 3);
+    assert!(told[2].0 == "/pipeline" && told[2].1.starts_with("49 more from "), "{told:?}");
     platform.stop().await;
 }
 

@@ -1,9 +1,8 @@
 //! The audit log: who did what, when and from where, and how it went. Lines are only ever added.
 //!
 //! Each line carries an HMAC over itself and the line before, with a key that is not in the database: whoever alters, removes
-//! or slips in a line, a superuser of the database included, breaks the chain, which [`verify`] finds. Only the newest lines
-//! can be cut off unseen; to notice that, compare the number and the mac of the last line with those that `audit verify`
-//! printed before.
+//! or slips in a line, a superuser of the database included, breaks the chain, which [`verify`] finds. Where the log ends is
+//! kept outside the database (the `anchor`), so that it finds missing newest lines as well.
 
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, Datelike as _, NaiveDate, NaiveTime, TimeDelta, Utc};
@@ -12,17 +11,21 @@ use model::access::{AuditEntry, AuditFilter, AuditPage, Outcome};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::keys::{KeyRing, Purpose};
+use super::{
+    anchor::{self, Anchor},
+    keys::{KeyRing, Purpose, token_hash},
+};
+use crate::lake::sql;
 
 /// Lines of one page.
 const PAGE: i64 = 50;
 /// The advisory lock that lines are added under: the chain has one end.
 const LOCK: i64 = 0x5354_5245_414d;
-/// Longer values are cut; nothing that a person types here is that long.
+/// Longer values are cut, in characters; nothing that a person types here is that long, but for statements.
 const LONGEST: usize = 500;
 
 /// Who does something, and from where.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Actor {
     /// The user; none for somebody unknown and for the command line.
     pub id: Option<Uuid>,
@@ -72,12 +75,13 @@ pub async fn append(connection: &mut PgConnection, keys: &KeyRing, actor: &Actor
         number: number + 1,
         at: DateTime::from_timestamp_micros(Utc::now().timestamp_micros()).context("a time")?,
         actor_id: actor.id,
-        actor: clean(&actor.name),
-        address: clean(&actor.address),
+        actor: clean(&actor.name, LONGEST),
+        address: clean(&actor.address, LONGEST),
         action: deed.action.to_owned(),
-        target: clean(deed.target),
+        target: clean(deed.target, LONGEST),
         outcome: deed.outcome.name().to_owned(),
-        detail: clean(deed.detail),
+        // A statement is kept whole: nothing in it hides behind what stands before it. Longer ones do not run.
+        detail: clean(deed.detail, if deed.action.starts_with("sql.") { sql::LONGEST } else { LONGEST }),
     };
     let (key_id, mac) = keys.mac(Purpose::Audit, &line.signed(&previous));
     sqlx::query!(
@@ -111,14 +115,19 @@ pub async fn note(pool: &PgPool, keys: &KeyRing, actor: &Actor, deed: &Deed<'_>)
     Ok(transaction.commit().await?)
 }
 
-/// One line of text, not too long, that cannot pass for more than one.
-fn clean(text: &str) -> String {
-    let mut cleaned: String =
-        text.chars().take(LONGEST).map(|c| if c.is_control() || is_line_break(c) { '\u{fffd}' } else { c }).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        cleaned.push('…');
+/// One line of text that cannot pass for more than one. What is too long is cut, and has the hash of the whole behind it.
+fn clean(text: &str, longest: usize) -> String {
+    let shown = |c| match c {
+        '\n' => '⏎',
+        '\t' => ' ',
+        c if c.is_control() || is_line_break(c) => '\u{fffd}',
+        c => c,
+    };
+    let cleaned: String = text.chars().take(longest).map(shown).collect();
+    if text.chars().nth(longest).is_none() {
+        return cleaned;
     }
-    cleaned
+    format!("{cleaned}… (of {} bytes with the SHA-256 {})", text.len(), hex(&token_hash(text)))
 }
 
 /// Whether a text is one line and reads as it is written.
@@ -173,15 +182,20 @@ pub struct Verified {
     pub lines: i64,
     /// The mac of the last line, in hexadecimal.
     pub last_mac: String,
-    /// The first line that is not as it was written, or that does not follow the one before.
+    /// The first line that is not as it was written, that does not follow the one before, or that is missing at the end.
     pub broken_at: Option<i64>,
+    /// It is the first of those that are missing at the end.
+    pub cut_off: bool,
+    /// The last line that was kept outside the database; none if there is no such file.
+    pub kept: Option<Anchor>,
 }
 
 /// Goes through the whole chain.
 ///
 /// # Errors
-/// The database does not answer.
+/// The database does not answer, or the file that says where the log ends cannot be read.
 pub async fn verify(pool: &PgPool, keys: &KeyRing) -> Result<Verified> {
+    let kept = anchor::read(&anchor::path(keys))?;
     let mut rows = sqlx::query!("SELECT * FROM streamlinehub.audit_log ORDER BY number").fetch(pool);
     let (mut lines, mut previous) = (0, Vec::new());
     while let Some(row) = rows.try_next().await? {
@@ -197,15 +211,23 @@ pub async fn verify(pool: &PgPool, keys: &KeyRing) -> Result<Verified> {
             detail: row.detail,
         };
         let mac = keys.mac_with(&row.key_id, Purpose::Audit, &line.signed(&previous));
-        if line.number != lines + 1 || mac.as_ref() != Some(&row.mac) {
-            return Ok(Verified { lines, last_mac: hex(&previous), broken_at: Some(line.number) });
+        let is_kept = kept.as_ref().is_none_or(|kept| kept.number != line.number || kept.mac == hex(&row.mac));
+        if line.number != lines + 1 || mac.as_ref() != Some(&row.mac) || !is_kept {
+            return Ok(Verified {
+                lines,
+                last_mac: hex(&previous),
+                broken_at: Some(line.number),
+                cut_off: false,
+                kept,
+            });
         }
         (lines, previous) = (line.number, row.mac);
     }
-    Ok(Verified { lines, last_mac: hex(&previous), broken_at: None })
+    let broken_at = kept.as_ref().filter(|kept| kept.number > lines).map(|_| lines + 1);
+    Ok(Verified { lines, last_mac: hex(&previous), broken_at, cut_off: broken_at.is_some(), kept })
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
@@ -277,6 +299,12 @@ pub async fn page(pool: &PgPool, filter: &AuditFilter) -> Result<AuditPage> {
     let mut entries = entries(pool, filter, filter.before, PAGE + 1).await?;
     let more = entries.len() > usize::try_from(PAGE)?;
     entries.truncate(usize::try_from(PAGE)?);
+    for entry in &mut entries {
+        if let Some((end, _)) = entry.detail.char_indices().nth(LONGEST * 2) {
+            entry.detail.truncate(end);
+            entry.detail.push_str("… (the whole is in the export)");
+        }
+    }
     let next = entries.last().filter(|_| more).map(|entry| entry.number);
     Ok(AuditPage { entries, next })
 }
@@ -358,9 +386,12 @@ mod tests {
 
     #[test]
     fn what_a_user_types_stays_one_value_of_one_line() {
-        assert_eq!(clean("a\r\n2 success"), "a\u{fffd}\u{fffd}2 success");
-        assert_eq!(clean("\u{2028}\u{202e}\u{0}"), "\u{fffd}\u{fffd}\u{fffd}");
-        assert_eq!(clean(&"x".repeat(1000)).chars().count(), LONGEST + 1);
+        assert_eq!(clean("a\r\n2\tsuccess", LONGEST), "a\u{fffd}⏎2 success");
+        assert_eq!(clean("\u{2028}\u{202e}\u{0}", LONGEST), "\u{fffd}\u{fffd}\u{fffd}");
+        assert_eq!(clean(&"ä".repeat(LONGEST), LONGEST), "ä".repeat(LONGEST));
+        // echo -n abcd | sha256sum
+        let hash = "88d4266fd4e6338d13b845fcf289579d209c897823b9217da3e161936f031589";
+        assert_eq!(clean("abcd", 3), format!("abc… (of 4 bytes with the SHA-256 {hash})"));
         let entry = AuditEntry {
             number: 1,
             at: DateTime::UNIX_EPOCH,

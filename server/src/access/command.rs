@@ -6,9 +6,10 @@ use etl::{embedded::Services, settings::Settings};
 
 use super::{
     Access,
+    anchor::{self, Kept},
     audit::{self, Actor},
     limits::RateLimits,
-    roles,
+    roles, tell_end,
 };
 use crate::store::Store;
 
@@ -47,8 +48,7 @@ pub enum UserCommand {
 
 #[derive(Subcommand)]
 pub enum AuditCommand {
-    /// Checks that no line was altered, removed or slipped in. Prints the last line's number and mac: compare them with what
-    /// was printed before to see that no newest lines were cut off.
+    /// Checks that no line was altered, removed, slipped in or cut off at the end. Prints the last line's number and mac.
     Verify,
 }
 
@@ -78,6 +78,19 @@ pub async fn run(command: Command, settings: &Settings) -> Result<String> {
 
 async fn carry_out(command: Command, store: &Store, settings: &Settings) -> Result<String> {
     let access = Access::new(store.pool().clone(), RateLimits::none(), settings)?;
+    let is_verify = matches!(command, Command::Audit(AuditCommand::Verify));
+    let outcome = act(command, &access, store, settings).await;
+    if !is_verify {
+        match anchor::advance(store.pool(), &access.keys).await {
+            Ok(Kept::Follows(_)) => {}
+            Ok(lost) => tell_end(&lost, &anchor::path(&access.keys)),
+            Err(error) => tracing::warn!("where the audit log ends cannot be kept: {error:#}"),
+        }
+    }
+    outcome
+}
+
+async fn act(command: Command, access: &Access, store: &Store, settings: &Settings) -> Result<String> {
     let shell = Actor { id: None, name: "command line".to_owned(), address: String::new() };
     let link = |token: &str| format!("{}/invitation?token={token}", settings.public_url(settings.port));
     match command {
@@ -93,11 +106,27 @@ async fn carry_out(command: Command, store: &Store, settings: &Settings) -> Resu
         }
         Command::Audit(AuditCommand::Verify) => {
             let verified = audit::verify(store.pool(), &access.keys).await?;
-            if let Some(number) = verified.broken_at {
-                bail!(
+            let file = anchor::path(&access.keys);
+            match (verified.broken_at, &verified.kept) {
+                (Some(number), Some(kept)) if verified.cut_off => bail!(
+                    "the audit log is broken: line {number} is missing, and all after it up to line {}, with which it ended when \
+                     {} was written; if you went back to an older copy of the database on purpose, remove that file",
+                    kept.number,
+                    file.display()
+                ),
+                (Some(number), _) => bail!(
                     "the audit log is broken: line {number} is not as it was written, or does not follow line {}",
                     verified.lines
-                );
+                ),
+                (None, None) if verified.lines > 0 => bail!(
+                    "{} is missing, which says where the audit log ended: whether its newest lines were cut off cannot be \
+                     told. The lines that are there are whole; compare their number, {}, and the last mac, {}, with the \
+                     program's log. The file is made anew when the server or another command runs",
+                    file.display(),
+                    verified.lines,
+                    verified.last_mac
+                ),
+                (None, _) => {}
             }
             Ok(format!("The audit log is whole: {} lines, the last with mac {}", verified.lines, verified.last_mac))
         }

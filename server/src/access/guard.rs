@@ -150,7 +150,7 @@ pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Ne
         let identity = identity.expect("who is nobody was sent away before");
         let actor = identity.standing.actor(&client.address.to_string());
         let deed = Deed::refused("access", &path, "");
-        if let Err(denied) = access.note(&actor, &deed).await {
+        if let Err(denied) = access.note_once(&actor, &deed).await {
             return failed(kind, &denied);
         }
         if kind == Kind::Page && request.method().is_safe() && identity.standing.must_enrol {

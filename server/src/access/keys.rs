@@ -85,6 +85,11 @@ impl KeyRing {
         Ok(KeyRing { path: path.to_owned(), keys: RwLock::new(Arc::new(read(path)?)) })
     }
 
+    /// The file of the keys.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Puts a new key in front. Other processes learn of it when they meet something that was made with it.
     ///
     /// # Errors

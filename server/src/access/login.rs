@@ -116,10 +116,7 @@ impl Access {
             }
         }
         if let Some(wait) = wait {
-            let about = format!("{address} {}", email.chars().take(254).collect::<String>());
-            if self.is_news(about) {
-                self.note(&client.actor(email), &Deed::refused("login", email, "too many attempts")).await?;
-            }
+            self.note_once(&client.actor(email), &Deed::refused("login", email, "too many attempts")).await?;
             return Err(Denied::TooMany(wait));
         }
         Ok(subjects)
@@ -130,16 +127,8 @@ impl Access {
     /// # Errors
     /// The database does not answer.
     pub async fn note_bad_token(&self, client: &Client, path: &str) -> Result<(), Denied> {
-        if self.is_news(format!("token {}", client.address)) {
-            let deed = Deed::failure("token", path, "a token or key that is not good, or not any more");
-            self.note(&client.actor("unknown"), &deed).await?;
-        }
-        Ok(())
-    }
-
-    /// Once a minute is enough to know of something: a flood of attempts is no flood of lines.
-    fn is_news(&self, about: String) -> bool {
-        self.noted.entry(about).or_insert(()).is_fresh()
+        let deed = Deed::failure("token", path, "a token or key that is not good, or not any more");
+        self.note_once(&client.actor("unknown"), &deed).await
     }
 
     async fn attempt_failed(&self, subjects: &[Subject]) -> Result<(), Denied> {

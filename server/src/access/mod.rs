@@ -3,13 +3,14 @@
 //! * [`keys`]: the program's own secrets; [`token`], [`password`] and [`second_factor`] build on them
 //! * [`login`]: password and second factor; [`sessions`]: what comes of it; [`throttle`] and [`limits`] bound how often is tried
 //! * [`joining`]: how users come in; [`users`], [`roles`], [`api_keys`]: what administrators and they themselves change
-//! * [`audit`]: what happened
+//! * [`audit`]: what happened, with its [`anchor`]
 //! * [`guard`]: stands before every route, with the [`gate`]; [`rules`] says what each one needs, by its [`path`]
 //! * [`forms`], [`rest`] and [`people`]: how browsers, programs and pages come to all this
 //!
 //! Every request is judged by the rights that its caller has now: [`Access::standing`] reads them from PostgreSQL and keeps
 //! them for seconds; whatever changes them is announced to every web process, by the database itself.
 
+pub mod anchor;
 pub mod api_keys;
 pub mod audit;
 pub mod command;
@@ -25,6 +26,7 @@ pub mod login;
 pub mod password;
 pub mod path;
 pub mod people;
+mod repeats;
 pub mod rest;
 pub mod roles;
 pub mod rules;
@@ -35,7 +37,11 @@ pub mod throttle;
 pub mod token;
 pub mod users;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -48,15 +54,20 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use self::{
+    anchor::Kept,
     audit::{Actor, Deed},
     keys::{KeyRing, token_hash},
     limits::{Rate, RateLimits},
+    repeats::Repeats,
 };
 
 /// Rights are read anew after this long, even if no announcement reached us.
 const KEPT_FOR: Duration = Duration::from_secs(10);
 /// So many callers' rights are kept.
 const KEPT: u64 = 10_000;
+/// How often the end of the audit log is kept, and how often it is told in the program's log.
+const KEEP_END: Duration = Duration::from_secs(2);
+const TELL_END: Duration = Duration::from_secs(600);
 /// The channel of the database's announcements.
 const CHANNEL: &str = "streamlinehub_access";
 
@@ -157,8 +168,8 @@ pub struct Access {
     pub(crate) lifetimes: Lifetimes,
     pub(crate) rates: Rates,
     standings: Cache<Credential, Arc<Standing>>,
-    /// Refused logins and tokens that were noted within the last minute.
-    noted: Cache<String, ()>,
+    /// What was refused within the last minute.
+    repeats: Repeats,
     /// Counts the announcements.
     changes: watch::Sender<u64>,
 }
@@ -183,7 +194,7 @@ impl Access {
                 logins: Rate(settings.rate_limit.login_per_minute),
             },
             standings: cache.build(),
-            noted: Cache::builder().max_capacity(KEPT).time_to_live(Duration::from_secs(60)).build(),
+            repeats: Repeats::default(),
             changes: watch::Sender::new(0),
         })
     }
@@ -369,9 +380,74 @@ impl Access {
     pub async fn note(&self, actor: &Actor, deed: &Deed<'_>) -> Result<(), Denied> {
         Ok(audit::note(&self.pool, &self.keys, actor, deed).await?)
     }
+
+    /// Adds a line unless the same was told within the last minute, and counts it for the line that tells how often.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn note_once(&self, actor: &Actor, deed: &Deed<'_>) -> Result<(), Denied> {
+        if self.repeats.is_news(actor, deed, Utc::now()) { self.note(actor, deed).await } else { Ok(()) }
+    }
+
+    /// Adds the lines that tell how often something was refused: of the minutes that are over, or with `all` of those under
+    /// way as well.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn note_repeats(&self, all: bool) -> Result<(), Denied> {
+        for counted in self.repeats.take(Utc::now(), all) {
+            self.note(&counted.actor, &counted.deed()).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps outside the database where the audit log ends, and counts what repeats, until told to stop.
+    pub async fn keep_audit(&self, stop: CancellationToken) {
+        let mut told: Option<(Instant, Kept)> = None;
+        loop {
+            let last = stop.is_cancelled();
+            if let Err(denied) = self.note_repeats(last).await {
+                tracing::warn!("what was refused repeatedly cannot be noted: {denied}");
+            }
+            let kept = anchor::advance(&self.pool, &self.keys).await;
+            let is_due = told.as_ref().is_none_or(|(at, before)| {
+                let again = at.elapsed() >= TELL_END && kept.as_ref().is_ok_and(|kept| kept != before);
+                again || matches!((before, &kept), (Kept::Follows(_), Ok(Kept::Lost(_))))
+            });
+            match kept {
+                Err(error) => tracing::warn!("where the audit log ends cannot be kept: {error:#}"),
+                Ok(kept) if is_due || last => {
+                    tell_end(&kept, &anchor::path(&self.keys));
+                    told = Some((Instant::now(), kept));
+                }
+                Ok(_) => {}
+            }
+            if last {
+                return;
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(KEEP_END) => {}
+            }
+        }
+    }
 }
 
 /// An API key as it comes with a request.
 pub(crate) fn api_key_credential(key: &str) -> Credential {
     Credential::ApiKey(token_hash(key))
+}
+
+/// For the program's log, which is kept elsewhere.
+fn tell_end(kept: &Kept, path: &Path) {
+    match kept {
+        Kept::Follows(None) => {}
+        Kept::Follows(Some(end)) => tracing::info!(number = end.number, mac = end.mac, "the audit log ends here"),
+        Kept::Lost(end) => tracing::error!(
+            number = end.number,
+            mac = end.mac,
+            "the audit log was cut off or written anew: it has no such line any more, which {} names; `audit verify` says more",
+            path.display()
+        ),
+    }
 }
