@@ -5,6 +5,7 @@ import {
   ADMIN,
   PASSWORD,
   accept,
+  confirm,
   distinct,
   expect,
   flash,
@@ -218,6 +219,9 @@ test("a role of one's own and a key are made, used and taken back", async ({ pag
   const form = page.locator("form").filter({ has: page.locator("#role-name") });
   await form.getByLabel("audit:read").check();
   await form.getByRole("button", { name: "Make the role" }).click();
+  await confirm(page, { ...ADMIN, password: "not the password" });
+  await expect(page.getByRole("alert")).toHaveText("The password is wrong.");
+  await confirm(page);
   await expect(flash(page)).toContainText("The role is saved");
   await expect(page.getByText("Reads <b>the</b> audit log").first()).toBeVisible();
   await page.locator("summary").filter({ hasText: role }).click();

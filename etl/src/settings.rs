@@ -73,6 +73,7 @@ pub struct Session {
     pub access_minutes: u8,
     pub idle_hours: u16,
     pub longest_days: u16,
+    pub confirm_minutes: u8,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -329,6 +330,9 @@ impl Settings {
         }
         if settings.session.idle_hours == 0 || settings.session.longest_days == 0 {
             bail!("session.idle_hours and session.longest_days must be above 0");
+        }
+        if !(1..=60).contains(&settings.session.confirm_minutes) {
+            bail!("session.confirm_minutes must be from 1 to 60, found {}", settings.session.confirm_minutes);
         }
         if settings.web.has_tls() != (settings.web.tls_key != Path::new("")) {
             bail!("web.tls_certificate and web.tls_key belong together: set both or none");

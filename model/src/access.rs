@@ -11,6 +11,8 @@ use uuid::Uuid;
 pub enum Permission {
     #[serde(rename = "metrics:read")]
     MetricsRead,
+    #[serde(rename = "saved:edit")]
+    SavedEdit,
     #[serde(rename = "pipeline:read")]
     PipelineRead,
     #[serde(rename = "pipeline:operate")]
@@ -36,8 +38,9 @@ pub enum Permission {
 }
 
 impl Permission {
-    pub const ALL: [Permission; 12] = [
+    pub const ALL: [Permission; 13] = [
         Permission::MetricsRead,
+        Permission::SavedEdit,
         Permission::PipelineRead,
         Permission::PipelineOperate,
         Permission::QualityRead,
@@ -55,6 +58,7 @@ impl Permission {
     pub fn name(self) -> &'static str {
         match self {
             Permission::MetricsRead => "metrics:read",
+            Permission::SavedEdit => "saved:edit",
             Permission::PipelineRead => "pipeline:read",
             Permission::PipelineOperate => "pipeline:operate",
             Permission::QualityRead => "quality:read",
@@ -72,6 +76,7 @@ impl Permission {
     pub fn description(self) -> &'static str {
         match self {
             Permission::MetricsRead => "See the dashboards and the live metrics",
+            Permission::SavedEdit => "Save, change and delete views, queries and dashboards of one's own",
             Permission::PipelineRead => "See the pipeline, the lake's tables and the dead letters",
             Permission::PipelineOperate => "Act on the pipeline",
             Permission::QualityRead => "See the quality of the data, and dead letters with their content",
@@ -103,12 +108,17 @@ pub struct BuiltInRole {
 pub const ADMIN: &str = "admin";
 
 pub const BUILT_IN_ROLES: [BuiltInRole; 4] = [
-    BuiltInRole { name: "viewer", description: "Sees the dashboards", permissions: &[Permission::MetricsRead] },
+    BuiltInRole {
+        name: "viewer",
+        description: "Sees the dashboards",
+        permissions: &[Permission::MetricsRead, Permission::SavedEdit],
+    },
     BuiltInRole {
         name: "analyst",
         description: "Sees everything that is computed and asks questions of the lake",
         permissions: &[
             Permission::MetricsRead,
+            Permission::SavedEdit,
             Permission::PipelineRead,
             Permission::QualityRead,
             Permission::SqlRun,
@@ -120,6 +130,7 @@ pub const BUILT_IN_ROLES: [BuiltInRole; 4] = [
         description: "Keeps the pipeline running",
         permissions: &[
             Permission::MetricsRead,
+            Permission::SavedEdit,
             Permission::PipelineRead,
             Permission::PipelineOperate,
             Permission::QualityRead,

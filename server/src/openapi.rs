@@ -217,10 +217,16 @@ impl utoipa::IntoParams for IfNoneMatch {
     }
 }
 
-fn operations(document: &mut utoipa::openapi::OpenApi) -> impl Iterator<Item = (&str, &mut Operation)> {
+fn operations(document: &mut utoipa::openapi::OpenApi) -> impl Iterator<Item = (&str, Method, &mut Operation)> {
     document.paths.paths.iter_mut().flat_map(|(path, item)| {
-        let all = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete, &mut item.patch];
-        all.into_iter().flatten().map(move |operation| (path.as_str(), operation))
+        let all = [
+            (Method::GET, &mut item.get),
+            (Method::POST, &mut item.post),
+            (Method::PUT, &mut item.put),
+            (Method::DELETE, &mut item.delete),
+            (Method::PATCH, &mut item.patch),
+        ];
+        all.into_iter().filter_map(move |(method, operation)| Some((path.as_str(), method, operation.as_mut()?)))
     })
 }
 
@@ -235,8 +241,8 @@ impl Modify for Callers {
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
         let cookie = ApiKeyValue::with_description("access", "How a browser shows who is signed in.");
         components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
-        for (path, operation) in operations(document) {
-            let (who, open) = match rules::rule(path) {
+        for (path, method, operation) in operations(document) {
+            let (who, open) = match rules::rule(path, &method) {
                 None => continue,
                 Some(Rule::Open) => ("Open to everybody.".to_owned(), true),
                 Some(Rule::SignedIn) => ("For whoever is signed in, or comes with an API key.".to_owned(), false),
@@ -258,7 +264,7 @@ impl Modify for RequestIds {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let header =
             Header::builder().schema(Some(String::schema())).description(Some("The id of the request.")).build();
-        for (_, operation) in operations(document) {
+        for (_, _, operation) in operations(document) {
             for response in operation.responses.responses.values_mut() {
                 if let RefOr::T(response) = response {
                     response.headers.insert("X-Request-Id".to_owned(), header.clone().into());

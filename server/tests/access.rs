@@ -95,11 +95,24 @@ impl Platform {
         self.access.find_user(email).await.expect("an answer").expect("the user")
     }
 
+    /// A session of somebody who has just confirmed who they are.
     async fn log_in(&self, email: &str) -> Tokens {
         match self.access.log_in(email, PASSWORD.to_owned(), &client()).await.expect("an answer") {
-            Login::In(tokens) => tokens,
+            Login::In(tokens) => {
+                self.confirmed(tokens.session, 0).await;
+                tokens
+            }
             other => panic!("not logged in: {other:?}"),
         }
+    }
+
+    async fn confirmed(&self, session: Uuid, minutes_ago: i32) {
+        sqlx::query("UPDATE streamlinehub.sessions SET confirmed_at = now() - make_interval(mins => $2) WHERE id = $1")
+            .bind(session)
+            .bind(minutes_ago)
+            .execute(&self.pool)
+            .await
+            .expect("confirmed");
     }
 
     async fn send(&self, request: http::request::Builder, body: &str) -> Response<Body> {
@@ -203,8 +216,15 @@ fn every_route_declares_who_may_call_it() {
     let _ = leptos_options(&folder.path().to_string_lossy());
     let routes = all_routes();
     assert!(routes.len() > 50, "{routes:?}");
-    for (path, _) in &routes {
-        assert!(rule(path).is_some(), "{path} declares no permission: add it to access/rules.rs");
+    for (path, method) in &routes {
+        let method: Method = method.parse().expect("a method");
+        let rule = rule(path, &method);
+        assert!(rule.is_some(), "{path} declares no permission: add it to access/rules.rs");
+        // Functions of the pages only ask.
+        if !method.is_safe() && kind(path) != Kind::Function {
+            let reads = matches!(rule, Some(Rule::Needs(permission)) if permission.name().ends_with(":read"));
+            assert!(!reads, "{method} {path} changes something, and its permission is one to read");
+        }
     }
     for (path, _) in RULES {
         let exists =
@@ -268,7 +288,7 @@ async fn every_route_answers_each_caller_as_declared() {
 
     for (route, method) in all_routes() {
         let method: Method = method.parse().expect("a method");
-        let (rule, path) = (rule(&route).expect("declared"), route.replace(['{', '}', '*'], ""));
+        let (rule, path) = (rule(&route, &method).expect("declared"), route.replace(['{', '}', '*'], ""));
         for (caller, token, permissions) in &callers {
             // This one ends the caller's own session.
             if path.ends_with("/logout") || path.ends_with("/end-others") {
@@ -544,6 +564,18 @@ async fn an_api_key_does_what_it_was_made_for_and_no_more_than_its_owner() {
     }
     let form = platform.with_bearer(&Method::POST, "/profile/second-factor/begin", Some(&auditing)).await;
     assert_eq!(form, StatusCode::FORBIDDEN);
+    let saving = key(Permission::SavedEdit).await;
+    for (path, method) in [
+        ("/api/v1/dashboards", Method::POST),
+        ("/api/v1/dashboards/x", Method::DELETE),
+        ("/api/v1/saved", Method::POST),
+        ("/api/v1/saved/x", Method::PUT),
+    ] {
+        let refused = platform.with_bearer(&method, path, Some(&looking)).await;
+        assert_eq!(refused, StatusCode::FORBIDDEN, "{method} {path}: to look is not to change");
+        let let_in = platform.with_bearer(&method, path, Some(&saving)).await;
+        assert!(let_in.is_client_error() && let_in != StatusCode::FORBIDDEN, "{method} {path}: {let_in}");
+    }
     let stored: Vec<u8> = sqlx::query_scalar("SELECT key_hash FROM streamlinehub.api_keys LIMIT 1")
         .fetch_one(&platform.pool)
         .await
@@ -584,6 +616,87 @@ async fn what_was_given_out_before_a_reset_is_worth_nothing_after_it() {
         platform.access.set_disabled(ann, disabled, &admin, &admin.actor("")).await.expect("changed");
     }
     assert!(platform.access.accept(&second, PASSWORD, &client()).await.is_err(), "disabling took it back");
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_rights_asks_again_who_it_is() {
+    let platform = Platform::start().await;
+    platform.user("root@example.com", "admin").await;
+    let form = format!("email=root%40example.com&password={}", PASSWORD.replace(' ', "+"));
+    let cookies = cookies_set(&platform.post("/login", "", &form).await);
+    let invite = "name=%22%3E%3Cscript%3E&email=ann%40example.com&role=viewer";
+    let ann = async || platform.access.find_user("ann@example.com").await.expect("an answer");
+    let wrong = format!("{invite}&confirm_password=wrong");
+    for (form, words) in [(invite, "Is it you?"), (wrong.as_str(), "The password is wrong.")] {
+        let question = platform.post("/admin/users/invite", &cookies, form).await;
+        assert_eq!(question.status(), StatusCode::FORBIDDEN);
+        let policy = question.headers()[header::CONTENT_SECURITY_POLICY].to_str().expect("text").to_owned();
+        assert!(policy.contains("form-action 'self'"), "{policy}");
+        let page = text(question).await;
+        assert!(page.contains(words) && page.contains("action=\"/admin/users/invite\""), "{page}");
+        for field in ["name=\"name\" value=\"&quot;&gt;&lt;script&gt;\"", "name=\"email\" value=\"ann@example.com\""] {
+            assert!(page.contains(field), "what was typed is kept: {page}");
+        }
+        assert!(!page.contains("<script>") && !page.contains("value=\"wrong\""), "{page}");
+    }
+    assert_eq!(ann().await, None);
+
+    let right = format!("{invite}&confirm_password={}", PASSWORD.replace(' ', "+"));
+    assert_eq!(platform.post("/admin/users/invite", &cookies, &right).await.status(), StatusCode::SEE_OTHER);
+    let id = ann().await.expect("invited");
+    // Not asked again for some minutes, in this session.
+    let again = format!("user={id}&role=analyst");
+    assert_eq!(platform.post("/admin/users/role", &cookies, &again).await.status(), StatusCode::SEE_OTHER);
+    let elsewhere = cookies_set(&platform.post("/login", "", &form).await);
+    assert_eq!(platform.post("/admin/users/role", &elsewhere, &again).await.status(), StatusCode::FORBIDDEN);
+    let sessions: Vec<Uuid> =
+        sqlx::query_scalar("SELECT id FROM streamlinehub.sessions").fetch_all(&platform.pool).await.expect("sessions");
+    for session in sessions {
+        platform.confirmed(session, 11).await;
+    }
+    for (path, _) in forms().into_iter().filter(|(path, _)| path.starts_with("/admin/") || path.starts_with("/keys/")) {
+        let question = platform.post(path, &cookies, &again).await;
+        assert_eq!(question.status(), StatusCode::FORBIDDEN, "{path}");
+        assert!(text(question).await.contains("Is it you?"), "{path}");
+    }
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_change_takes_back_the_keys_unless_they_are_kept() {
+    let platform = Platform::start().await;
+    platform.user("ann@example.com", "analyst").await;
+    let stolen = platform.log_in("ann@example.com").await;
+    let standing =
+        platform.access.standing(&Credential::Session(stolen.session)).await.expect("an answer").expect("signed in");
+    let key = async || {
+        let made = platform.access.create_api_key(&standing, "k", &[Permission::MetricsRead], 1, &standing.actor(""));
+        made.await.expect("a key")
+    };
+    let status = async |key: &str| platform.with_bearer(&Method::GET, "/api/v1/auth/me", Some(key)).await;
+    let made = key().await;
+    // The thief has left; what they made is still there.
+    platform.access.end_session(stolen.session, None, &Actor::default(), "logout").await.expect("ended");
+    let cookies = cookies_of(&platform.log_in("ann@example.com").await);
+    let change = async |current: &str, new: &str, rest: &str| {
+        let form = format!("current={current}&password={new}{rest}").replace(' ', "+");
+        let changed = platform.post("/profile/password", &cookies, &form).await;
+        text(platform.get("/profile", &format!("{cookies}; {}", cookies_set(&changed))).await).await
+    };
+    let other = "nine quiet lamps under water";
+    let told = change(PASSWORD, other, "&keep_keys=true").await;
+    assert!(told.contains("Your API keys still work."), "{told}");
+    assert_eq!(status(&made).await, StatusCode::OK);
+    let told = change(other, "four green clocks of paper", "").await;
+    assert!(told.contains("Your API key is revoked."), "{told}");
+    assert_eq!(status(&made).await, StatusCode::UNAUTHORIZED);
+    // Nor does ending the other sessions leave keys behind, if asked so.
+    let made = key().await;
+    platform.post("/profile/sessions/end-others", &cookies, "").await;
+    assert_eq!(status(&made).await, StatusCode::OK);
+    platform.post("/profile/sessions/end-others", &cookies, "revoke_keys=true").await;
+    assert_eq!(status(&made).await, StatusCode::UNAUTHORIZED);
     platform.stop().await;
 }
 

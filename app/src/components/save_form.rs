@@ -22,8 +22,8 @@ pub fn SaveForm(
     #[prop(optional, into)]
     name: Signal<String>,
 ) -> impl IntoView {
-    let (sees_numbers, runs_sql) = (use_may(Permission::MetricsRead), use_may(Permission::SqlRun));
-    let may = move || sees_numbers.get() && (kind == SavedKind::View || runs_sql.get());
+    let (saves, runs_sql) = (use_may(Permission::SavedEdit), use_may(Permission::SqlRun));
+    let may = move || saves.get() && (kind == SavedKind::View || runs_sql.get());
     view! { <Transition>{move || may().then(|| view! { <Disclosure kind text back name /> })}</Transition> }.into_any()
 }
 

@@ -2,18 +2,23 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use model::saved::{DashboardSummary, LONGEST_NAME};
+use model::{
+    access::Permission,
+    saved::{DashboardSummary, LONGEST_NAME},
+};
 
 use crate::{
     api,
     components::{
         answered::Answered, dashboard_list::DashboardCards, icon::Shape, notice::Notice, save_form::SharedBox,
     },
+    session::use_may,
 };
 
 #[component]
 pub fn DashboardsPage() -> impl IntoView {
     let dashboards = Resource::new(|| (), |()| api::get_dashboards());
+    let saves = use_may(Permission::SavedEdit);
     view! {
         <Title text="Dashboards" />
         <div class="page-head">
@@ -23,7 +28,7 @@ pub fn DashboardsPage() -> impl IntoView {
             </a>
         </div>
         <Answered answer=dashboards href="/dashboards" show=|dashboards| view! { <Dashboards dashboards /> }.into_any() />
-        <NewDashboard />
+        <Transition>{move || saves.get().then(|| view! { <NewDashboard /> })}</Transition>
     }
     .into_any()
 }

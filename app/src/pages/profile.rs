@@ -96,6 +96,13 @@ fn ChangePassword(email: String) -> impl IntoView {
             <input type="email" autocomplete="username" value=email readonly hidden />
             <PasswordField id="current-password" name="current" label="Current password" kind=Kind::Current />
             <PasswordField id="new-password" name="password" label="New password" kind=Kind::New />
+            <label class="choice">
+                <input type="checkbox" name="keep_keys" value="true" />
+                <span>
+                    "Keep my API keys"
+                    <span class="detail">"Otherwise they are revoked, as your other sessions end: whoever had the password may have made some."</span>
+                </span>
+            </label>
             <button type="submit" class="button">
                 "Change the password"
             </button>
@@ -109,6 +116,10 @@ fn Sessions(sessions: Vec<SessionSummary>) -> impl IntoView {
     let others = sessions.iter().any(|session| !session.current).then(|| {
         view! {
             <form class="form-below" method="post" action="/profile/sessions/end-others">
+                <label class="choice">
+                    <input type="checkbox" name="revoke_keys" value="true" />
+                    <span>"Revoke my API keys as well"</span>
+                </label>
                 <button type="submit" class="button button-danger">
                     "End all others"
                 </button>

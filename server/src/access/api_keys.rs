@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use chrono::{TimeDelta, Utc};
 use model::access::{ApiKeySummary, Permission};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
@@ -112,6 +113,21 @@ impl Access {
         Ok(())
     }
 
+    /// Revokes all keys of the person who asks; answers how many.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn revoke_own_api_keys(&self, standing: &Standing, actor: &Actor) -> Result<u64, Denied> {
+        let mut transaction = self.pool.begin().await?;
+        let revoked = revoke_keys(&mut transaction, standing.user).await?;
+        let detail = format!("{revoked} API keys");
+        let deed = Deed::success("api-key.revoke-all", &standing.email).with_detail(&detail);
+        audit::append(&mut transaction, &self.keys, actor, &deed).await?;
+        transaction.commit().await?;
+        self.forget(Some(standing.user));
+        Ok(revoked)
+    }
+
     /// The keys of the person who asks, or for those who manage users everybody's, the newest first.
     ///
     /// # Errors
@@ -140,4 +156,13 @@ impl Access {
         });
         Ok(summary.collect())
     }
+}
+
+/// Revokes the keys of a user, as part of a change.
+pub(super) async fn revoke_keys(connection: &mut PgConnection, user: Uuid) -> Result<u64, sqlx::Error> {
+    let revoked = sqlx::query!(
+        "UPDATE streamlinehub.api_keys SET revoked_at = now() WHERE user_id = $1 AND revoked_at IS NULL",
+        user
+    );
+    Ok(revoked.execute(connection).await?.rows_affected())
 }

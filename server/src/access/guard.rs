@@ -10,13 +10,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{TimeDelta, Utc};
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use url::form_urlencoded;
 use uuid::Uuid;
 
 use super::{
     Access, Credential, Denied, Standing, api_key_credential, api_keys,
     audit::{Actor, Deed},
+    confirm,
     cookies::Name,
     gate::Gate,
     path::{self, Written},
@@ -27,7 +28,7 @@ use super::{
 use crate::{plain, problem::Problem, security};
 
 /// The longest form, in bytes.
-const LONGEST_FORM: usize = 64 * 1024;
+pub(super) const LONGEST_FORM: usize = 64 * 1024;
 /// Pages that a browser opens at the same moment, all with the same refresh token, come within this time.
 const RACE: TimeDelta = TimeDelta::seconds(2);
 const RACE_PAUSE: Duration = Duration::from_millis(300);
@@ -76,7 +77,7 @@ pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Ne
         return not_a_route(&gate, &client, request, next).await;
     };
     let kind = rules::kind(&path);
-    let Some(rule) = rules::rule(&path) else {
+    let Some(rule) = rules::rule(&path, request.method()) else {
         tracing::error!(path, "this route declares no permission and is refused");
         return refusal(kind, StatusCode::FORBIDDEN, "Nobody may use this.");
     };
@@ -143,7 +144,17 @@ pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Ne
     if let Some(identity) = &identity {
         request.extensions_mut().insert(identity.clone());
     }
-    let mut response = if allowed {
+    if allowed
+        && rules::asks_again(&path)
+        && let Some((identity, session)) = identity.as_ref().and_then(|identity| Some((identity, identity.session()?)))
+    {
+        let actor = actor_of(identity, &client);
+        request = match confirm::confirmed(&access, &identity.standing, session, &actor, request).await {
+            Ok(request) => request,
+            Err(question) => return with_cookies(&gate, renewed.as_deref(), question),
+        };
+    }
+    let response = if allowed {
         next.run(request).await
     } else {
         // Whoever answers the request is not asked: a refusal is made of the rule and the caller alone.
@@ -159,8 +170,13 @@ pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Ne
             not_for_you(kind, rule, &identity.standing)
         }
     };
+    with_cookies(&gate, renewed.as_deref(), response)
+}
+
+/// An answer for one person, with the tokens that the request had renewed.
+fn with_cookies(gate: &Gate, renewed: Option<&Tokens>, mut response: Response) -> Response {
     let headers = response.headers_mut();
-    for cookie in renewed.iter().flat_map(|tokens| gate.cookies.session(tokens)) {
+    for cookie in renewed.into_iter().flat_map(|tokens| gate.cookies.session(tokens)) {
         headers.append(header::SET_COOKIE, cookie);
     }
     // What is for one person is kept nowhere.
@@ -211,7 +227,7 @@ fn not_for_you(kind: Kind, rule: Rule, standing: &Standing) -> Response {
     if kind != Kind::Page {
         return refusal(kind, StatusCode::FORBIDDEN, &why);
     }
-    let open_to = |(path, _): &(&str, &str)| match rules::rule(path) {
+    let open_to = |(path, _): &(&str, &str)| match rules::rule(path, &Method::GET) {
         Some(Rule::Needs(permission)) => standing.may(permission),
         Some(Rule::Open | Rule::SignedIn) => true,
         None => false,

@@ -110,7 +110,7 @@ impl Access {
         if wait.is_none() {
             for subject in &subjects {
                 if let Some(until) = throttle::book(&self.pool, subject).await? {
-                    wait = Some((until - Utc::now()).num_seconds().max(0) + 1);
+                    wait = Some(throttle::seconds_until(until));
                     break;
                 }
             }

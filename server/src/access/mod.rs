@@ -4,6 +4,7 @@
 //! * [`login`]: password and second factor; [`sessions`]: what comes of it; [`throttle`] and [`limits`] bound how often is tried
 //! * [`joining`]: how users come in; [`users`], [`roles`], [`api_keys`]: what administrators and they themselves change
 //! * [`audit`]: what happened, with its [`anchor`]
+//! * `confirm`: whoever changes rights shows again who they are
 //! * [`guard`]: stands before every route, with the [`gate`]; [`rules`] says what each one needs, by its [`path`]
 //! * [`forms`], [`rest`] and [`people`]: how browsers, programs and pages come to all this
 //!
@@ -14,6 +15,7 @@ pub mod anchor;
 pub mod api_keys;
 pub mod audit;
 pub mod command;
+mod confirm;
 pub mod cookies;
 pub mod forms;
 pub mod gate;
@@ -151,6 +153,8 @@ pub struct Lifetimes {
     pub idle: TimeDelta,
     /// A session, however much it is used.
     pub longest: TimeDelta,
+    /// What a session may change after its person has shown again who they are.
+    pub confirmed: TimeDelta,
 }
 
 /// What is allowed in a minute.
@@ -188,6 +192,7 @@ impl Access {
                 access: TimeDelta::minutes(settings.session.access_minutes.into()),
                 idle: TimeDelta::hours(settings.session.idle_hours.into()),
                 longest: TimeDelta::days(settings.session.longest_days.into()),
+                confirmed: TimeDelta::minutes(settings.session.confirm_minutes.into()),
             },
             rates: Rates {
                 requests: Rate(settings.rate_limit.per_minute),

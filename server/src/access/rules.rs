@@ -1,5 +1,6 @@
 //! What each route needs. A route that is not here is refused, and a test names it.
 
+use http::Method;
 use model::access::Permission;
 
 /// Who may call a route.
@@ -14,8 +15,8 @@ pub enum Rule {
 }
 
 use Permission::{
-    AuditRead, EventsWrite, KeysManage, MetricsRead, PipelineRead, QualityRead, QualityReplay, RolesManage, SqlRun,
-    UsersManage,
+    AuditRead, EventsWrite, KeysManage, MetricsRead, PipelineRead, QualityRead, QualityReplay, RolesManage, SavedEdit,
+    SqlRun, UsersManage,
 };
 use Rule::{Needs, Open, SignedIn};
 
@@ -67,18 +68,18 @@ pub const RULES: &[(&str, Rule)] = &[
     // To change a letter needs quality:edit as well, which server/src/quality sees to.
     ("/quality/replay", Needs(QualityReplay)),
     ("/quality/replay-all", Needs(QualityReplay)),
-    ("/saved/create", Needs(MetricsRead)),
-    ("/saved/rename", Needs(MetricsRead)),
-    ("/saved/share", Needs(MetricsRead)),
-    ("/saved/delete", Needs(MetricsRead)),
-    ("/dashboards/create", Needs(MetricsRead)),
-    ("/dashboards/rename", Needs(MetricsRead)),
-    ("/dashboards/share", Needs(MetricsRead)),
-    ("/dashboards/delete", Needs(MetricsRead)),
-    ("/dashboards/add", Needs(MetricsRead)),
-    ("/dashboards/remove", Needs(MetricsRead)),
-    ("/dashboards/move", Needs(MetricsRead)),
-    ("/dashboards/width", Needs(MetricsRead)),
+    ("/saved/create", Needs(SavedEdit)),
+    ("/saved/rename", Needs(SavedEdit)),
+    ("/saved/share", Needs(SavedEdit)),
+    ("/saved/delete", Needs(SavedEdit)),
+    ("/dashboards/create", Needs(SavedEdit)),
+    ("/dashboards/rename", Needs(SavedEdit)),
+    ("/dashboards/share", Needs(SavedEdit)),
+    ("/dashboards/delete", Needs(SavedEdit)),
+    ("/dashboards/add", Needs(SavedEdit)),
+    ("/dashboards/remove", Needs(SavedEdit)),
+    ("/dashboards/move", Needs(SavedEdit)),
+    ("/dashboards/width", Needs(SavedEdit)),
     ("/admin/users/invite", Needs(UsersManage)),
     ("/admin/users/role", Needs(UsersManage)),
     ("/admin/users/disable", Needs(UsersManage)),
@@ -166,9 +167,41 @@ pub const RULES: &[(&str, Rule)] = &[
     ("/api/{*path}", Open),
 ];
 
-/// The rule of a route, by the path it was registered with.
-pub fn rule(path: &str) -> Option<Rule> {
-    RULES.iter().find(|(declared, _)| *declared == path).map(|(_, rule)| *rule)
+/// What changes something at a path whose rule above is for reading.
+const CHANGES: [(&str, Rule); 4] = [
+    ("/api/v1/saved", Needs(SavedEdit)),
+    ("/api/v1/saved/{id}", Needs(SavedEdit)),
+    ("/api/v1/dashboards", Needs(SavedEdit)),
+    ("/api/v1/dashboards/{id}", Needs(SavedEdit)),
+];
+
+/// Forms that change who may do what. They ask again who sends them, see [`super::confirm`]; those of one's own second factor
+/// and password have a field for it.
+const CONFIRMED: [&str; 13] = [
+    "/keys/create",
+    "/keys/revoke",
+    "/admin/users/invite",
+    "/admin/users/role",
+    "/admin/users/disable",
+    "/admin/users/enable",
+    "/admin/users/reset",
+    "/admin/users/second-factor-off",
+    "/admin/users/end-sessions",
+    "/admin/users/unlock",
+    "/admin/sessions/end",
+    "/admin/roles/save",
+    "/admin/roles/delete",
+];
+
+/// The rule of a route, by the path it was registered with and the method.
+pub fn rule(path: &str, method: &Method) -> Option<Rule> {
+    let changes = CHANGES.iter().filter(|_| !method.is_safe());
+    changes.chain(RULES).find(|(declared, _)| *declared == path).map(|(_, rule)| *rule)
+}
+
+/// Whether the form asks again who sends it.
+pub fn asks_again(path: &str) -> bool {
+    CONFIRMED.contains(&path)
 }
 
 /// The kind of a route, which decides in what form it refuses.

@@ -45,6 +45,11 @@ impl Subject {
 /// The longest that one has to wait, in seconds.
 const LONGEST: i32 = 900;
 
+/// Whole seconds until then, at least one.
+pub fn seconds_until(until: DateTime<Utc>) -> i64 {
+    (until - Utc::now()).num_seconds().max(0) + 1
+}
+
 /// Books an attempt. `Some`: it may not be made before then. Whoever books says how it went, by [`failed`] or [`succeeded`];
 /// of whom nothing is heard for a minute is forgotten.
 ///

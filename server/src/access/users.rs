@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{
     Access, Denied, Standing,
+    api_keys::revoke_keys,
     audit::{self, Actor, Deed},
     invalid,
     keys::{random_token, token_hash},
@@ -65,7 +66,7 @@ impl Access {
     pub async fn confirm_password(&self, user: Uuid, password: String, actor: &Actor) -> Result<(), Denied> {
         let subject = Subject::Account(actor.name.clone());
         if let Some(until) = throttle::book(&self.pool, &subject).await? {
-            return Err(Denied::TooMany((until - Utc::now()).num_seconds().max(0) + 1));
+            return Err(Denied::TooMany(throttle::seconds_until(until)));
         }
         let hash = sqlx::query_scalar!("SELECT password_hash FROM streamlinehub.users WHERE id = $1", user)
             .fetch_one(&self.pool)
@@ -78,7 +79,8 @@ impl Access {
         Ok(throttle::succeeded(&self.pool, &subject).await?)
     }
 
-    /// Changes the password of the person who asks, and ends their other sessions.
+    /// Changes the password of the person who asks, ends their other sessions and, unless they keep them, revokes their API keys:
+    /// whoever had the password may have made some. Answers how many keys.
     ///
     /// # Errors
     /// The current password is wrong, the new one not good; the database does not answer.
@@ -88,19 +90,22 @@ impl Access {
         session: Uuid,
         current: String,
         new: &str,
+        keep_keys: bool,
         actor: &Actor,
-    ) -> Result<(), Denied> {
+    ) -> Result<u64, Denied> {
         self.confirm_password(standing.user, current, actor).await?;
         checked_password(new, &[&standing.name, &standing.email]).await?;
         let hash = password::hash(new.to_owned()).await?;
         let mut transaction = self.pool.begin().await?;
         store_password(&mut transaction, standing.user, &hash).await?;
         end_sessions(&mut transaction, standing.user, Some(session)).await?;
-        let deed = Deed::success("password.change", &standing.email);
+        let revoked = if keep_keys { 0 } else { revoke_keys(&mut transaction, standing.user).await? };
+        let detail = format!("{revoked} API keys revoked");
+        let deed = Deed::success("password.change", &standing.email).with_detail(&detail);
         audit::append(&mut transaction, &self.keys, actor, &deed).await?;
         transaction.commit().await?;
         self.forget(Some(standing.user));
-        Ok(())
+        Ok(revoked)
     }
 
     /// Changes the name of the person who asks.
@@ -178,12 +183,7 @@ impl Access {
         )
         .execute(&mut *transaction)
         .await?;
-        sqlx::query!(
-            "UPDATE streamlinehub.api_keys SET revoked_at = now() WHERE user_id = $1 AND revoked_at IS NULL",
-            user
-        )
-        .execute(&mut *transaction)
-        .await?;
+        revoke_keys(&mut transaction, user).await?;
         sqlx::query!("DELETE FROM streamlinehub.one_time_links WHERE user_id = $1", user)
             .execute(&mut *transaction)
             .await?;

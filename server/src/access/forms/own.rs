@@ -35,12 +35,29 @@ async fn change_name(desk: Desk, Form(form): Form<NameForm>) -> Response {
 struct ChangePassword {
     current: String,
     password: String,
+    /// A box that is not ticked is not sent.
+    #[serde(default)]
+    keep_keys: bool,
 }
 
 async fn change_password(desk: Desk, Form(form): Form<ChangePassword>) -> Response {
     let session = desk.session.unwrap_or_default();
-    let outcome = desk.access.change_password(&desk.standing, session, form.current, &form.password, &desk.actor).await;
-    desk.go_on("/profile", outcome.map(|()| good("Your password is changed. Your other sessions have ended.")))
+    let ChangePassword { current, password, keep_keys } = form;
+    let changed =
+        desk.access.change_password(&desk.standing, session, current, &password, keep_keys, &desk.actor).await;
+    let told = changed.map(|revoked| {
+        let keys = if keep_keys { "Your API keys still work.".to_owned() } else { keys_revoked(revoked) };
+        good(format!("Your password is changed. Your other sessions have ended. {keys}"))
+    });
+    desk.go_on("/profile", told)
+}
+
+fn keys_revoked(count: u64) -> String {
+    match count {
+        0 => "You had no API keys to revoke.".to_owned(),
+        1 => "Your API key is revoked.".to_owned(),
+        count => format!("Your {count} API keys are revoked."),
+    }
 }
 
 async fn begin_second_factor(desk: Desk, Form(form): Form<Password>) -> Response {
@@ -94,9 +111,25 @@ async fn end_own_session(desk: Desk, Form(form): Form<SessionForm>) -> Response 
     desk.go_on("/profile", outcome.map(ended))
 }
 
-async fn end_other_sessions(desk: Desk) -> Response {
-    let outcome = desk.access.end_sessions(desk.standing.user, desk.session, &desk.actor).await;
-    desk.go_on("/profile", outcome.map(|count| good(format!("{count} other sessions have ended."))))
+#[derive(Deserialize)]
+struct EndOthers {
+    /// A box that is not ticked is not sent.
+    #[serde(default)]
+    revoke_keys: bool,
+}
+
+async fn end_other_sessions(desk: Desk, Form(form): Form<EndOthers>) -> Response {
+    let outcome = async {
+        let ended = desk.access.end_sessions(desk.standing.user, desk.session, &desk.actor).await?;
+        let mut told = format!("{ended} other sessions have ended.");
+        if form.revoke_keys {
+            let revoked = desk.access.revoke_own_api_keys(&desk.standing, &desk.actor).await?;
+            told = format!("{told} {}", keys_revoked(revoked));
+        }
+        Ok(good(told))
+    };
+    let outcome = outcome.await;
+    desk.go_on("/profile", outcome)
 }
 
 async fn create_key(desk: Desk, Form(fields): Form<Fields>) -> Response {
