@@ -9,7 +9,7 @@ use axum::{
     response::Response,
     routing::{MethodRouter, get},
 };
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Method};
 use utoipa::{
     IntoResponses, Modify, OpenApi, PartialSchema,
     openapi::{

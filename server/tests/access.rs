@@ -97,7 +97,7 @@ impl Platform {
 
     /// A session of somebody who has just confirmed who they are.
     async fn log_in(&self, email: &str) -> Tokens {
-        match self.access.log_in(email, PASSWORD.to_owned(), &client()).await.expect("an answer") {
+        match self.access.log_in(email, PASSWORD.to_owned(), &client(), None).await.expect("an answer") {
             Login::In(tokens) => {
                 self.confirmed(tokens.session, 0).await;
                 tokens
@@ -713,19 +713,115 @@ async fn guessing_is_slowed_down_for_accounts_that_exist_and_for_others_alike() 
     platform.user("ann@example.com", "viewer").await;
     for email in ["ann@example.com", "nobody@example.com"] {
         for attempt in 0..6 {
-            let login = platform.access.log_in(email, "wrong".to_owned(), &client()).await;
+            let login = platform.access.log_in(email, "wrong".to_owned(), &client(), None).await;
             match attempt {
                 0..5 => assert!(matches!(login, Ok(Login::Wrong)), "{email} {attempt}: {login:?}"),
                 _ => assert!(login.is_err_and(|denied| denied.to_string().starts_with("Too many attempts")), "{email}"),
             }
         }
     }
-    let right = platform.access.log_in("ann@example.com", PASSWORD.to_owned(), &client()).await;
+    let right = platform.access.log_in("ann@example.com", PASSWORD.to_owned(), &client(), None).await;
     assert!(right.is_err(), "the right password does not help before the wait is over");
     let admin = standing_of_admin(&platform).await;
     let ann = platform.access.find_user("ann@example.com").await.expect("an answer").expect("the user");
     platform.access.unlock(ann, &admin, &admin.actor("")).await.expect("unlocked");
     platform.log_in("ann@example.com").await;
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_fade_and_lock_nobody_out_who_is_known() {
+    let platform = Platform::start().await;
+    platform.user("ann@example.com", "viewer").await;
+    platform.user("bob@example.com", "viewer").await;
+    let form = |password: &str| format!("email=ann%40example.com&password={}", password.replace(' ', "+"));
+    let cookies = cookies_set(&platform.post("/login", "", &form(PASSWORD)).await);
+    let device = cookies.split("; ").find(|cookie| cookie.starts_with("device=")).expect("a known browser").to_owned();
+    let count = async |subject: &str| -> Option<f64> {
+        sqlx::query_scalar("SELECT failures FROM streamlinehub.login_attempts WHERE subject = $1")
+            .bind(subject)
+            .fetch_optional(&platform.pool)
+            .await
+            .expect("an answer")
+    };
+    let try_in =
+        async |email: &str, password: &str| platform.access.log_in(email, password.to_owned(), &client(), None).await;
+    // An office: who mistypes and then gets in takes nothing from the others, and gives back no more than that.
+    assert!(matches!(try_in("bob@example.com", "wrong").await, Ok(Login::Wrong)));
+    assert!(matches!(try_in("ann@example.com", "wrong").await, Ok(Login::Wrong)));
+    assert!(matches!(try_in("bob@example.com", PASSWORD).await, Ok(Login::In(_))));
+    assert!(matches!(try_in("bob@example.com", PASSWORD).await, Ok(Login::In(_))));
+    let left = count("network:192.0.2.1").await.expect("counted");
+    assert!((0.9..=1.0).contains(&left), "{left}");
+
+    // Failures of long ago count for little.
+    for subject in ["network:192.0.2.1", "account:ann@example.com"] {
+        sqlx::query("UPDATE streamlinehub.login_attempts SET failures = 60, failed_at = now() - interval '3 hours' WHERE subject = $1")
+            .bind(subject)
+            .execute(&platform.pool)
+            .await
+            .expect("changed");
+    }
+    for _ in 0..4 {
+        assert!(matches!(try_in("ann@example.com", "wrong").await, Ok(Login::Wrong)));
+    }
+    assert!(matches!(try_in("ann@example.com", "wrong").await, Ok(Login::Wrong)), "the fifth");
+    // Longer than the two seconds that it waits for, so that this test may be slow.
+    let wait_longer = async |subject: &str| {
+        let waiting = sqlx::query(
+            "UPDATE streamlinehub.login_attempts SET blocked_until = now() + interval '1 hour'
+             WHERE subject LIKE $1 AND blocked_until IS NOT NULL",
+        );
+        waiting.bind(subject).execute(&platform.pool).await.expect("changed").rows_affected()
+    };
+    assert_eq!(wait_longer("account:ann@example.com").await, 1);
+    assert!(try_in("ann@example.com", PASSWORD).await.is_err(), "a stranger has made the account wait");
+    // Not where the person has been before, though there as well nobody guesses for ever.
+    let known = platform.post("/login", &device, &form(PASSWORD)).await;
+    assert_eq!(location(&known), "/");
+    for _ in 0..5 {
+        platform.post("/login", &device, &form("wrong")).await;
+    }
+    assert_eq!(wait_longer("device:%").await, 1);
+    assert_eq!(location(&platform.post("/login", &device, &form(PASSWORD)).await), "/login");
+    // Somebody else's browser is a stranger's.
+    let other = "email=bob%40example.com&password=wrong";
+    platform.post("/login", &device, other).await;
+    assert_eq!(count("account:bob@example.com").await.map(f64::round), Some(1.0));
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_is_broken_off_is_counted_and_noted() {
+    let platform = Platform::start().await;
+    platform.user("ann@example.com", "viewer").await;
+    let client = client();
+    let mut attempt = Box::pin(platform.access.log_in("ann@example.com", "wrong".to_owned(), &client, None));
+    // It has begun; then its caller is gone.
+    assert!(futures::poll!(attempt.as_mut()).is_pending());
+    drop(attempt);
+    let noted = async || -> i64 {
+        sqlx::query_scalar(
+            "SELECT count(*) FROM streamlinehub.audit_log WHERE action = 'login' AND outcome = 'failure'",
+        )
+        .fetch_one(&platform.pool)
+        .await
+        .expect("an answer")
+    };
+    tokio::time::timeout(Duration::from_secs(20), async {
+        while noted().await == 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await
+    .expect("a line in the audit log");
+    let (failures, pending): (f64, i32) = sqlx::query_as(
+        "SELECT failures, pending FROM streamlinehub.login_attempts WHERE subject = 'account:ann@example.com'",
+    )
+    .fetch_one(&platform.pool)
+    .await
+    .expect("counted");
+    assert_eq!((failures.round(), pending), (1.0, 0));
     platform.stop().await;
 }
 
@@ -776,16 +872,16 @@ async fn a_second_factor_that_a_role_requires_comes_before_everything_else() {
         Ok(Login::NeedsCode(token)) => token,
         other => panic!("no second step: {other:?}"),
     };
-    let second = step(platform.access.log_in("ann@example.com", PASSWORD.to_owned(), &client()).await);
-    let replayed = platform.access.log_in_with_code(&second, &code, &client()).await;
+    let second = step(platform.access.log_in("ann@example.com", PASSWORD.to_owned(), &client(), None).await);
+    let replayed = platform.access.log_in_with_code(&second, &code, &client(), None).await;
     assert!(matches!(replayed, Ok(Login::Wrong)), "a code counts once: {replayed:?}");
     let fresh = totp.generate(now + 30).to_string();
-    let done = platform.access.log_in_with_code(&second, &fresh, &client()).await;
+    let done = platform.access.log_in_with_code(&second, &fresh, &client(), None).await;
     assert!(matches!(done, Ok(Login::In(_))), "{done:?}");
     let codes = platform.access.new_recovery_codes(ann, &admin.actor("")).await.expect("codes");
     for expected in [true, false] {
-        let second = step(platform.access.log_in("ann@example.com", PASSWORD.to_owned(), &client()).await);
-        let login = platform.access.log_in_with_code(&second, &codes[0].to_uppercase(), &client()).await;
+        let second = step(platform.access.log_in("ann@example.com", PASSWORD.to_owned(), &client(), None).await);
+        let login = platform.access.log_in_with_code(&second, &codes[0].to_uppercase(), &client(), None).await;
         assert_eq!(matches!(login, Ok(Login::In(_))), expected, "a recovery code counts once: {login:?}");
     }
     platform.stop().await;
@@ -818,7 +914,7 @@ async fn the_audit_log_cannot_be_changed_unseen() {
     let platform = Platform::start().await;
     platform.user("ann@example.com", "viewer").await;
     let evil = "x\r\n99 forged success";
-    let _ = platform.access.log_in(evil, "wrong".to_owned(), &client()).await;
+    let _ = platform.access.log_in(evil, "wrong".to_owned(), &client(), None).await;
     let keys = KeyRing::open(&platform.settings.secrets_path()).expect("keys");
     // Nothing hides behind what stands before it.
     let statement = format!("SELECT 1 /* {} */ -- x\nFROM gold.hourly", "-".repeat(600));

@@ -88,7 +88,7 @@ impl Platform {
         let nobody = audit::Actor::default();
         let link = self.access.create_user(name, &email, role, None, &nobody).await.expect("a new user");
         self.access.accept(&link, PASSWORD, &client).await.expect("a good link");
-        let token = match self.access.log_in(&email, PASSWORD.to_owned(), &client).await.expect("an answer") {
+        let token = match self.access.log_in(&email, PASSWORD.to_owned(), &client, None).await.expect("an answer") {
             Login::In(tokens) => tokens.access,
             other => panic!("not logged in: {other:?}"),
         };

@@ -47,7 +47,7 @@ impl Access {
         actor: &Actor,
     ) -> Result<(), Denied> {
         if password.is_empty() && standing.second_factor {
-            let subject = Subject::Account(actor.name.clone());
+            let subject = Subject::Confirmation(standing.user);
             if let Some(until) = throttle::book(&self.pool, &subject).await? {
                 return Err(Denied::TooMany(throttle::seconds_until(until)));
             }

@@ -8,12 +8,14 @@ use model::access::Flash;
 
 use super::{
     keys::{KeyRing, Purpose},
+    login::Device,
     sessions::Tokens,
 };
 
 /// A flash that nobody fetched is gone after this, in seconds.
 const FLASH_SECONDS: i64 = 120;
 const THEME_SECONDS: i64 = 365 * 86_400;
+const DEVICE_SECONDS: i64 = 365 * 86_400;
 
 /// What is kept in the browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub enum Name {
     SecondStep,
     Flash,
     Theme,
+    /// By what the browser is known at the next login.
+    Device,
 }
 
 /// Reads and sets cookies. With TLS they are `Secure`, and their names bind them to this host.
@@ -45,6 +49,8 @@ impl Cookies {
             (Name::Flash, false) => "flash",
             (Name::Theme, true) => "__Host-theme",
             (Name::Theme, false) => "theme",
+            (Name::Device, true) => "__Host-device",
+            (Name::Device, false) => "device",
         }
     }
 
@@ -86,6 +92,23 @@ impl Cookies {
     /// `theme` is one of the three that there are.
     pub fn theme(self, theme: &'static str) -> HeaderValue {
         self.set(Name::Theme, theme.to_owned(), THEME_SECONDS)
+    }
+
+    /// The browser is known from now on as one that this person has logged in with. It lets nobody in: it only has a count of
+    /// failed logins of its own.
+    ///
+    /// # Errors
+    /// Never in practice.
+    pub fn device(self, keys: &KeyRing, device: Device) -> anyhow::Result<HeaderValue> {
+        let until = Utc::now().timestamp() + DEVICE_SECONDS;
+        let sealed = keys.seal(Purpose::Device, &serde_json::to_vec(&(until, device))?)?;
+        Ok(self.set(Name::Device, URL_SAFE_NO_PAD.encode(sealed), DEVICE_SECONDS))
+    }
+
+    pub fn read_device(self, keys: &KeyRing, headers: &HeaderMap) -> Option<Device> {
+        let sealed = URL_SAFE_NO_PAD.decode(self.get(headers, Name::Device)?).ok()?;
+        let (until, device): (i64, Device) = serde_json::from_slice(&keys.unseal(Purpose::Device, &sealed)?).ok()?;
+        (until > Utc::now().timestamp()).then_some(device)
     }
 
     /// What the next page shows. It is sealed: secrets are in it, and nobody else may put words into the page.

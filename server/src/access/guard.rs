@@ -351,7 +351,7 @@ enum Renewed {
 async fn limited(access: &Access, identity: Option<&Identity>, client: &Client, kind: Kind) -> Option<Response> {
     let caller = match identity {
         Some(identity) => format!("user:{}", identity.standing.user),
-        None => format!("address:{}", client.address),
+        None => format!("address:{}", client.network()),
     };
     let seconds = access.too_many(&caller, access.rates.requests).await?;
     let mut response = refusal(kind, StatusCode::TOO_MANY_REQUESTS, "Too many requests. Wait a moment.");

@@ -48,9 +48,9 @@ impl Hosts {
     /// # Errors
     /// The words for whoever asked.
     pub(super) fn check(&self, request: &Request) -> Result<(), String> {
-        let strangers =
-            asked(request).into_iter().filter(|text| !named(text).is_some_and(|name| self.knows(&name.host)));
-        let words = match (asked(request).len(), strangers.last()) {
+        let asked = asked(request);
+        let stranger = asked.iter().find(|text| !named(text).is_some_and(|name| self.knows(&name.host)));
+        let words = match (asked.len(), stranger) {
             (0, _) => "This request does not say which host it asks for: the header Host is missing.".to_owned(),
             // With HTTP/2 the name may stand in the address and in a header.
             (1 | 2, None) => return Ok(()),

@@ -35,6 +35,8 @@ pub enum Purpose {
     Audit,
     /// Seals what one page has to tell the next.
     Flash,
+    /// Seals by what a browser is known at the next login.
+    Device,
 }
 
 impl Purpose {
@@ -45,6 +47,7 @@ impl Purpose {
             Purpose::RecoveryCode => b"streamlinehub recovery code v1",
             Purpose::Audit => b"streamlinehub audit v1",
             Purpose::Flash => b"streamlinehub flash v1",
+            Purpose::Device => b"streamlinehub device v1",
         }
     }
 }

@@ -1,6 +1,10 @@
 //! Logins: the password, the second factor, and how often may be tried.
 
+use std::sync::Arc;
+
+use anyhow::Context as _;
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
@@ -30,20 +34,50 @@ pub fn normalized(email: &str) -> String {
     email.trim().to_lowercase().replace(char::is_control, "\u{fffd}")
 }
 
+/// A browser that somebody has logged in with before, as its cookie shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    pub id: Uuid,
+    pub user: Uuid,
+}
+
+impl Device {
+    pub fn new(user: Uuid) -> Device {
+        Device { id: Uuid::new_v4(), user }
+    }
+}
+
 impl Access {
     /// The first step: account and password.
     ///
     /// # Errors
     /// [`Denied::TooMany`] after too many failures; the database does not answer.
-    pub async fn log_in(&self, email: &str, password: String, client: &Client) -> Result<Login, Denied> {
-        let email = normalized(email);
-        let subjects = self.book_attempt(&email, client).await?;
+    pub async fn log_in(
+        self: &Arc<Self>,
+        email: &str,
+        password: String,
+        client: &Client,
+        device: Option<Device>,
+    ) -> Result<Login, Denied> {
+        let (access, email, client) = (Arc::clone(self), normalized(email), client.clone());
+        to_the_end(async move { access.first_step(&email, password, &client, device).await }).await
+    }
+
+    async fn first_step(
+        &self,
+        email: &str,
+        password: String,
+        client: &Client,
+        device: Option<Device>,
+    ) -> Result<Login, Denied> {
         let user = sqlx::query!(
             "SELECT id, password_hash, disabled_at, totp_on FROM streamlinehub.users WHERE email = $1",
             email
         )
         .fetch_optional(&self.pool)
         .await?;
+        let device = device.filter(|device| user.as_ref().is_some_and(|user| user.id == device.user));
+        let attempt = self.book_attempt(email, client, device).await?;
         let hash = user.as_ref().and_then(|user| user.password_hash.clone());
         // Longer ones are nobody's; they would only cost time.
         let password = if password.chars().count() > password::LONGEST { String::new() } else { password };
@@ -56,27 +90,44 @@ impl Access {
                     Some(_) if right => "the account is disabled",
                     Some(_) => "wrong password",
                 };
-                self.attempt_failed(&subjects).await?;
-                self.note(&client.actor(&email), &Deed::failure("login", &email, why)).await?;
+                self.attempt_failed(&attempt).await?;
+                self.note(&client.actor(email), &Deed::failure("login", email, why)).await?;
                 return Ok(Login::Wrong);
             }
         };
         if user.totp_on {
             let token = token::issue(&self.keys, Audience::SecondFactor, user.id, Uuid::nil(), SECOND_STEP_SECONDS)?;
-            for subject in &subjects {
+            for subject in &attempt {
                 throttle::goes_on(&self.pool, subject).await?;
             }
             return Ok(Login::NeedsCode(token));
         }
-        self.end_attempt(&subjects).await?;
-        Ok(Login::In(self.open_session(user.id, &email, client, "password").await?))
+        self.end_attempt(&attempt).await?;
+        Ok(Login::In(self.open_session(user.id, email, client, "password").await?))
     }
 
     /// The second step: the code of the authenticator, or a recovery code.
     ///
     /// # Errors
     /// [`Denied::TooMany`] after too many failures; the token is no longer good; the database does not answer.
-    pub async fn log_in_with_code(&self, token: &str, code: &str, client: &Client) -> Result<Login, Denied> {
+    pub async fn log_in_with_code(
+        self: &Arc<Self>,
+        token: &str,
+        code: &str,
+        client: &Client,
+        device: Option<Device>,
+    ) -> Result<Login, Denied> {
+        let (access, token, code, client) = (Arc::clone(self), token.to_owned(), code.to_owned(), client.clone());
+        to_the_end(async move { access.second_step(&token, &code, &client, device).await }).await
+    }
+
+    async fn second_step(
+        &self,
+        token: &str,
+        code: &str,
+        client: &Client,
+        device: Option<Device>,
+    ) -> Result<Login, Denied> {
         let Some(claims) = token::verify(&self.keys, Audience::SecondFactor, token) else {
             return Err(Denied::Invalid("The login took too long. Begin again.".to_owned()));
         };
@@ -92,25 +143,37 @@ impl Access {
         let Some(user) = user.filter(|user| !user.password_changed_at.is_some_and(stale)) else {
             return Ok(Login::Wrong);
         };
-        let subjects = self.book_attempt(&user.email, client).await?;
+        let device = device.filter(|device| device.user == claims.sub);
+        let attempt = self.book_attempt(&user.email, client, device).await?;
         let Some(kind) = second_factor::take(self, claims.sub, code).await? else {
-            self.attempt_failed(&subjects).await?;
+            self.attempt_failed(&attempt).await?;
             self.note(&client.actor(&user.email), &Deed::failure("login", &user.email, "wrong code")).await?;
             return Ok(Login::Wrong);
         };
-        self.end_attempt(&subjects).await?;
+        self.end_attempt(&attempt).await?;
         Ok(Login::In(self.open_session(claims.sub, &user.email, client, kind.describe()).await?))
     }
 
-    async fn book_attempt(&self, email: &str, client: &Client) -> Result<[Subject; 2], Denied> {
-        let address = client.address.to_string();
-        let subjects = [Subject::Account(email.to_owned()), Subject::Address(address.clone())];
-        let too_many = self.limits.exceeded(&format!("login:{address}"), self.rates.logins).await;
+    /// What an attempt counts against: a known browser by itself, all others by account and network.
+    async fn book_attempt(&self, email: &str, client: &Client, device: Option<Device>) -> Result<Vec<Subject>, Denied> {
+        let (subjects, caller) = match device {
+            Some(device) => (vec![Subject::Device(device.id)], format!("login:device:{}", device.id)),
+            None => {
+                let network = client.network();
+                let caller = format!("login:{network}");
+                (vec![Subject::Account(email.to_owned()), Subject::Network(network)], caller)
+            }
+        };
+        let too_many = self.limits.exceeded(&caller, self.rates.logins).await;
         let mut wait = too_many.map(|wait| i64::try_from(wait.as_secs() + 1).unwrap_or(i64::MAX));
         if wait.is_none() {
-            for subject in &subjects {
+            for (place, subject) in subjects.iter().enumerate() {
                 if let Some(until) = throttle::book(&self.pool, subject).await? {
                     wait = Some(throttle::seconds_until(until));
+                    // It is not made, so the others are not under way either.
+                    for booked in &subjects[..place] {
+                        throttle::goes_on(&self.pool, booked).await?;
+                    }
                     break;
                 }
             }
@@ -139,9 +202,19 @@ impl Access {
     }
 
     async fn end_attempt(&self, subjects: &[Subject]) -> Result<(), Denied> {
+        let mut own = 0.0;
         for subject in subjects {
-            throttle::succeeded(&self.pool, subject).await?;
+            match subject {
+                Subject::Network(_) => throttle::give_back(&self.pool, subject, own).await?,
+                _ => own += throttle::succeeded(&self.pool, subject).await?,
+            }
         }
         Ok(())
     }
+}
+
+/// An attempt that has begun is carried out, counted and noted, whether or not its caller still waits: who breaks it off gains
+/// nothing, and leaves no attempt under way behind.
+async fn to_the_end(attempt: impl Future<Output = Result<Login, Denied>> + Send + 'static) -> Result<Login, Denied> {
+    tokio::spawn(attempt).await.context("an attempt to log in came to no end")?
 }

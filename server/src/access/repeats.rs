@@ -62,7 +62,8 @@ impl Repeats {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MOST && !all.contains_key(&told) {
             told.actor = Actor { id: None, name: SEVERAL.to_owned(), address: String::new() };
-            (SEVERAL.clone_into(&mut told.target), told.detail.clear());
+            SEVERAL.clone_into(&mut told.target);
+            told.detail.clear();
         }
         if let Some(seen) = all.get_mut(&told) {
             seen.more += 1;

@@ -163,9 +163,9 @@ pub(crate) async fn log_in(
     json: Result<Json<LogIn>, JsonRejection>,
 ) -> Result<Response, Refusal> {
     let (access, form) = (access(&state)?, body(json)?);
-    let first = access.log_in(&form.email, form.password, &client).await?;
+    let first = access.log_in(&form.email, form.password, &client, None).await?;
     let login = match (first, form.code) {
-        (Login::NeedsCode(token), Some(code)) => access.log_in_with_code(&token, &code, &client).await?,
+        (Login::NeedsCode(token), Some(code)) => access.log_in_with_code(&token, &code, &client, None).await?,
         (login, _) => login,
     };
     Ok(match login {

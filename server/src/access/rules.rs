@@ -168,7 +168,7 @@ pub const RULES: &[(&str, Rule)] = &[
 ];
 
 /// What changes something at a path whose rule above is for reading.
-const CHANGES: [(&str, Rule); 4] = [
+const CHANGES: &[(&str, Rule)] = &[
     ("/api/v1/saved", Needs(SavedEdit)),
     ("/api/v1/saved/{id}", Needs(SavedEdit)),
     ("/api/v1/dashboards", Needs(SavedEdit)),

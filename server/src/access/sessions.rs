@@ -4,7 +4,7 @@
 //! Each use of the refresh token gives a new one. A refresh token that comes a second time was stolen, from the user or by
 //! the user's other half: the session ends.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use anyhow::{Context, Result};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -30,6 +30,17 @@ pub struct Client {
 }
 
 impl Client {
+    /// The network that one caller has: an address, or of IPv6 the 64 bits before what everybody chooses for themselves.
+    pub fn network(&self) -> String {
+        match self.address {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => {
+                let network = u128::from(address) >> 64 << 64;
+                format!("{}/64", Ipv6Addr::from(network))
+            }
+        }
+    }
+
     /// Somebody unknown from there.
     pub fn actor(&self, name: &str) -> Actor {
         Actor { id: None, name: name.to_owned(), address: self.address.to_string() }
@@ -295,4 +306,20 @@ pub(crate) async fn end_sessions(
     .execute(connection)
     .await?;
     Ok(ended.rows_affected())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_is_known_by_network() {
+        let network = |address: &str| {
+            Client { address: address.parse().expect("an address"), user_agent: String::new() }.network()
+        };
+        assert_eq!(network("192.0.2.7"), "192.0.2.7");
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+        assert_eq!(network("2001:db8:1:2:ffff::1"), network("2001:db8:1:2::1"));
+        assert_ne!(network("2001:db8:1:3::1"), network("2001:db8:1:2::1"));
+    }
 }

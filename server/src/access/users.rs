@@ -64,7 +64,8 @@ impl Access {
     /// # Errors
     /// It is wrong; too often; the database does not answer.
     pub async fn confirm_password(&self, user: Uuid, password: String, actor: &Actor) -> Result<(), Denied> {
-        let subject = Subject::Account(actor.name.clone());
+        // Apart from logins: no stranger can keep somebody from changing their password.
+        let subject = Subject::Confirmation(user);
         if let Some(until) = throttle::book(&self.pool, &subject).await? {
             return Err(Denied::TooMany(throttle::seconds_until(until)));
         }
@@ -76,7 +77,8 @@ impl Access {
             self.note(actor, &Deed::failure("password.confirm", &actor.name, "wrong password")).await?;
             return invalid("The password is wrong.");
         }
-        Ok(throttle::succeeded(&self.pool, &subject).await?)
+        throttle::succeeded(&self.pool, &subject).await?;
+        Ok(())
     }
 
     /// Changes the password of the person who asks, ends their other sessions and, unless they keep them, revokes their API keys:

@@ -17,7 +17,7 @@ use crate::{
         cookies::{Name, theme_named},
         guard::{self, Identity},
         invalid,
-        login::Login,
+        login::{Device, Login},
         sessions::Tokens,
     },
     plain,
@@ -56,6 +56,11 @@ async fn begin_session(door: &Door, tokens: &Tokens, path: &str) -> Response {
         headers.append(header::SET_COOKIE, cookie);
     }
     headers.append(header::SET_COOKIE, gate.cookies.clear(Name::SecondStep));
+    let known = door.device.filter(|device| device.user == tokens.user);
+    match gate.cookies.device(&door.access.keys, known.unwrap_or_else(|| Device::new(tokens.user))) {
+        Ok(cookie) => _ = headers.append(header::SET_COOKIE, cookie),
+        Err(error) => tracing::error!("the browser cannot be told by what to be known: {error:#}"),
+    }
     response
 }
 
@@ -69,7 +74,7 @@ struct LogIn {
 
 async fn log_in(door: Door, Form(form): Form<LogIn>) -> Response {
     let Door { gate, access, client, .. } = &door;
-    match access.log_in(&form.email, form.password, client).await {
+    match access.log_in(&form.email, form.password, client, door.device).await {
         Ok(Login::In(tokens)) => begin_session(&door, &tokens, &safe_next(&form.next)).await,
         Ok(Login::NeedsCode(token)) => {
             let mut response = plain::see_other(with_next("/login/code", &form.next));
@@ -94,7 +99,7 @@ struct LogInWithCode {
 async fn log_in_with_code(door: Door, headers: HeaderMap, Form(form): Form<LogInWithCode>) -> Response {
     let Door { gate, access, client, .. } = &door;
     let token = gate.cookies.get(&headers, Name::SecondStep).unwrap_or_default();
-    match access.log_in_with_code(&token, &form.code, client).await {
+    match access.log_in_with_code(&token, &form.code, client, door.device).await {
         Ok(Login::In(tokens)) => begin_session(&door, &tokens, &safe_next(&form.next)).await,
         Ok(Login::Wrong | Login::NeedsCode(_)) => {
             go_on(gate, access, &with_next("/login/code", &form.next), invalid("That code is not right."))
@@ -105,7 +110,7 @@ async fn log_in_with_code(door: Door, headers: HeaderMap, Form(form): Form<LogIn
 }
 
 async fn log_out(door: Door, identity: Option<Extension<Identity>>) -> Response {
-    let Door { gate, access, client, refresh } = door;
+    let Door { gate, access, client, refresh, .. } = door;
     let mut outcome = Ok(good("You are logged out."));
     if let Some(Extension(identity)) = identity
         && let Some(session) = identity.session()

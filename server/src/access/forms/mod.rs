@@ -24,6 +24,7 @@ use super::{
     gate::Gate,
     guard::{self, Identity},
     invalid,
+    login::Device,
     rules::Kind,
     sessions::Client,
 };
@@ -41,6 +42,8 @@ struct Door {
     client: Client,
     /// The refresh token that the browser had before.
     refresh: Option<String>,
+    /// Whether somebody has logged in with it before.
+    device: Option<Device>,
 }
 
 /// What the handlers behind the login work with.
@@ -60,7 +63,8 @@ impl FromRequestParts<WebState> for Door {
         let access = state.gate.access().cloned().ok_or_else(unready)?;
         let Extension(client) = parts.extract::<Extension<Client>>().await.map_err(|_| unready())?;
         let refresh = state.gate.cookies.get(&parts.headers, Name::Refresh);
-        Ok(Door { gate: Arc::clone(&state.gate), access, client, refresh })
+        let device = state.gate.cookies.read_device(&access.keys, &parts.headers);
+        Ok(Door { gate: Arc::clone(&state.gate), access, client, refresh, device })
     }
 }
 
