@@ -67,7 +67,9 @@ pub fn question(status: StatusCode, question: &Question<'_>) -> Response {
             )
         })
         .collect();
-    let wrong = question.wrong.map(|wrong| format!("<p role=\"alert\"><strong>{}</strong></p>", escaped(wrong)));
+    let wrong = question
+        .wrong
+        .map(|wrong| format!("<div class=\"flash\" data-state=\"bad\" role=\"alert\">{}</div>", escaped(wrong)));
     let content = format!(
         "<p>{}</p>{}<form class=\"form\" method=\"post\" action=\"{}\">{brought}{asked}<button type=\"submit\" \
          class=\"button\">{}</button></form>{}",
@@ -90,7 +92,9 @@ fn document(status: StatusCode, title: &str, content: &str, policy: HeaderValue)
     let html = format!(
         "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
          content=\"width=device-width, initial-scale=1\"><title>{title} · StreamlineHub</title><link rel=\"stylesheet\" \
-         href=\"/pkg/streamlinehub.css\"></head><body><main class=\"plain-page\"><h1>{title}</h1>{content}</main></body></html>"
+         href=\"/pkg/streamlinehub.css\"></head><body><div class=\"layout layout-calm\"><main class=\"calm\"><p \
+         class=\"brand\">StreamlineHub</p><div class=\"panel calm-card\"><h1 class=\"page-title\">{title}</h1>{content}</div>\
+         </main></div></body></html>"
     );
     let mut response = (status, Html(html)).into_response();
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
