@@ -660,6 +660,22 @@ async fn what_changes_rights_asks_again_who_it_is() {
         assert_eq!(question.status(), StatusCode::FORBIDDEN, "{path}");
         assert!(text(question).await.contains("Is it you?"), "{path}");
     }
+
+    // Where there is a second factor a code does it too.
+    let root = platform.access.find_user("root@example.com").await.expect("an answer").expect("the user");
+    let keys = KeyRing::open(&platform.settings.secrets_path()).expect("keys");
+    sqlx::query("UPDATE streamlinehub.users SET totp_secret = $2, totp_on = true WHERE id = $1")
+        .bind(root)
+        .bind(keys.seal(Purpose::SecondFactor, &[7; 20]).expect("sealed"))
+        .execute(&platform.pool)
+        .await
+        .expect("changed");
+    platform.access.forget(Some(root));
+    let codes = platform.access.new_recovery_codes(root, &Actor::default()).await.expect("codes");
+    for (code, expected) in [("123", StatusCode::FORBIDDEN), (codes[0].as_str(), StatusCode::SEE_OTHER)] {
+        let answer = format!("{again}&confirm_password=&confirm_code={code}");
+        assert_eq!(platform.post("/admin/users/role", &cookies, &answer).await.status(), expected);
+    }
     platform.stop().await;
 }
 
