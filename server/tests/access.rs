@@ -687,8 +687,8 @@ async fn a_password_change_takes_back_the_keys_unless_they_are_kept() {
     let standing =
         platform.access.standing(&Credential::Session(stolen.session)).await.expect("an answer").expect("signed in");
     let key = async || {
-        let made = platform.access.create_api_key(&standing, "k", &[Permission::MetricsRead], 1, &standing.actor(""));
-        made.await.expect("a key")
+        let actor = standing.actor("");
+        platform.access.create_api_key(&standing, "k", &[Permission::MetricsRead], 1, &actor).await.expect("a key")
     };
     let status = async |key: &str| platform.with_bearer(&Method::GET, "/api/v1/auth/me", Some(key)).await;
     let made = key().await;
