@@ -518,7 +518,7 @@ async fn nobody_gives_more_than_they_have() {
     let platform = Platform::start().await;
     platform.user("root@example.com", "admin").await;
     let root = cookies_of(&platform.log_in("root@example.com").await);
-    let role = "name=helpdesk&description=Looks+after+users&permissions=metrics%3Aread&permissions=users%3Amanage&permissions=keys%3Amanage&permissions=roles%3Amanage";
+    let role = "name=helpdesk&description=Looks+after+users&permissions=metrics%3Aread&permissions=saved%3Aedit&permissions=users%3Amanage&permissions=keys%3Amanage&permissions=roles%3Amanage";
     assert_eq!(platform.post("/admin/roles/save", &root, role).await.status(), StatusCode::SEE_OTHER);
     platform.user("help@example.com", "helpdesk").await;
     let other_admin = platform.user("other@example.com", "admin").await;
