@@ -199,8 +199,9 @@ async fn what_the_router_has_is_in_the_document_and_the_other_way_round() {
     assert_eq!(written, declared);
 
     for path in written {
-        // A method that no route takes is told which there are.
-        let response = platform.send(Request::builder().method("PROPFIND").uri(path)).await;
+        // A method that no route takes is told which there are. Braces would not be how a path is written.
+        let some = path.replace(['{', '}'], "");
+        let response = platform.send(Request::builder().method("PROPFIND").uri(some)).await;
         assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "{path} is not in the router");
         let allowed = response.headers()[header::ALLOW].to_str().expect("text").to_lowercase();
         let allowed: BTreeSet<&str> = allowed.split(',').map(str::trim).filter(|method| *method != "head").collect();
